@@ -1,0 +1,224 @@
+"""Rows of the compatibility database (``matrices/``): the schema, as types.
+
+Every row carries ``evidence``: for each of its fields, or for the whole row under ``"*"``, the key of an
+entry in the file's ``evidence`` table, which says source, date and how. Versions are strings; ranges are
+PEP 440 specifiers read by ``packaging``.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+
+from envsolve.models import Frozen, How
+
+
+class Evidence(Frozen):
+    """Where a fact comes from."""
+
+    source: str = Field(description="a URL or document")
+    checked: date
+    how: How
+    notes: str | None = Field(None, description="e.g. the other side of a disagreement, and why this one won")
+
+
+class Row(Frozen):
+    """A row: its evidence by field name, ``"*"`` for the rest."""
+
+    evidence: dict[str, str] = Field(description="field name or '*' -> key of the file's evidence table")
+    notes: str | None = None
+
+
+class Architecture(Row):
+    """A GPU generation's compute capability (``gpus.json``)."""
+
+    name: str
+    compute_capability: str
+    cuda_first: str = Field(description="first CUDA release that can compile for it natively")
+    cuda_last: str | None = Field(None, description="last such release; null: still")
+    driver_branch_last: str | None = Field(None, description="last driver branch that supports it, e.g. '470'; null: still")
+
+
+class Product(Row):
+    """A GPU as sold."""
+
+    name: str = Field(description="as NVML prints it where known, e.g. 'NVIDIA GeForce RTX 3090'")
+    aliases: tuple[str, ...] = Field((), description="what people type, beyond the words of the name")
+    compute_capability: str
+
+
+class Toolkit(Row):
+    """A CUDA release (``cuda.json``)."""
+
+    version: str = Field(description="'8.0'")
+    driver_min: str = Field(description="lowest Linux driver that runs it")
+    sass: tuple[str, ...] = Field(description="capabilities its libraries (cuBLAS) carry machine code for")
+    ptx: tuple[str, ...] | None = Field(None, description="capabilities cuBLAS carries PTX for; null: unknown")
+    ptx_share: float | None = Field(None, description="share of cuBLAS modules that have PTX, 0..1; null: unknown")
+    gcc_max: str | None = Field(None, description="newest host compiler nvcc accepts")
+
+
+class Cudnn(Row):
+    """A cuDNN release (``cudnn.json``)."""
+
+    version: str = Field(description="'6.0'")
+    cuda: tuple[str, ...]
+    sass: tuple[str, ...]
+    ptx: tuple[str, ...] | None = None
+    ptx_share: float | None = None
+
+
+class SystemPython(Frozen):
+    """A Python that an OS release ships, and the packages that bring it with pip."""
+
+    version: str = Field(description="'3.5'")
+    full: str = Field(description="'3.5.2'")
+    packages: tuple[str, ...]
+    executable: str
+
+
+class System(Row):
+    """An OS release (``systems.json``)."""
+
+    name: str = Field(description="'debian11', 'ubuntu16.04'")
+    glibc: str
+    glibcxx: str | None = Field(None, description="newest GLIBCXX symbol version of its libstdc++")
+    gcc: str | None = None
+    released: date
+    archive: str | None = Field(None, description="host that keeps its packages after end of life")
+    pythons: tuple[SystemPython, ...] = ()
+
+
+class Image(Row):
+    """A base image (``images.json``): a dated fact."""
+
+    reference: str
+    os: str
+    status: Literal["available", "rebuilt", "gone"] = Field(
+        description="'rebuilt': an existing image plus apt pins that bring back what a deleted one held"
+    )
+    last_seen: date | None = None
+    digest: str | None = None
+    python: str | None = Field(None, description="full version when the image ships one in /usr/local, e.g. '3.6.15'")
+    cuda: str | None = None
+    cudnn: str | None = None
+    cuda_source: Literal["image", "apt"] | None = None
+    apt_keys: tuple[str, ...] = ()
+    apt_repositories: tuple[str, ...] = ()
+    apt_pins: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    framework: str | None = Field(None, description="build id that the image itself is, for vendor images")
+    id: str = Field(description="unique; the reference, or a name for a rebuilt recipe")
+
+
+class PythonRelease(Row):
+    """A Python minor version (``pythons.json``) and the last tools that support it."""
+
+    version: str
+    full: str = Field(description="last patch release")
+    abi: str = Field(description="of the usual Linux build: 'cp27mu', 'cp36m', 'cp38'")
+    pip: str
+    setuptools: str
+    wheel: str
+    released: date
+    end_of_life: date | None = None
+    backports: tuple[str, ...] = Field((), description="projects whose module the standard library already has")
+
+
+class Build(Row):
+    """One released build of a framework: a package at a version, in one variant."""
+
+    package: str = Field(description="project name on the index: 'tensorflow-gpu'")
+    version: str
+    released: date = Field(description="upload date of its first Linux file")
+    pythons: dict[str, date | None] = Field(description="'X.Y' -> upload date of the Linux file for it, as found on the index")
+    source_only: bool = Field(False, description="no wheel: the sdist is built at install time")
+    devices: tuple[Literal["cpu", "gpu"], ...]
+    cuda: str | None = None
+    cudnn: str | None = None
+    cudnn_rule: Literal["same-minor", "at-least-minor"] | None = None
+    cuda_source: Literal["system", "wheel", "image"] | None = Field(
+        None, description="who brings CUDA: the base image, the wheel itself, or a vendor image that is the framework"
+    )
+    sass: tuple[str, ...] | None = Field(None, description="null: unknown; (): none")
+    ptx: tuple[str, ...] | None = None
+    glibc: str | None = Field(None, description="floor read from the binary")
+    glibcxx: str | None = None
+    cpu: tuple[str, ...] = Field((), description="/proc/cpuinfo flags it needs, e.g. ('avx',)")
+    size: int | None = Field(None, description="bytes of a Linux wheel")
+    origin: str = "index"
+    measured_from: str | None = Field(None, description="version whose binary was read, when another of the same minor series")
+
+
+class Substitute(Row):
+    """A build that stands in for a range of releases, declared, never silent."""
+
+    build: str = Field(description="id of the build: 'PACKAGE==VERSION'")
+    versions: str = Field(description="releases it stands in for")
+    differs: str = Field(description="what differs, in a sentence")
+
+
+class Pairing(Row):
+    """Releases of this framework that work with releases of another."""
+
+    versions: str
+    other: str
+    other_versions: str
+    kind: Literal["backend", "companion"] = "backend"
+
+
+class Report(Row):
+    """A known wrong or broken behaviour of builds on GPUs, as reported or verified."""
+
+    id: str
+    packages: tuple[str, ...]
+    versions: str
+    compute_capabilities: str = Field(description="PEP 440 specifier over 'X.Y'")
+    verdict: Literal["wrong", "no", "unknown"]
+    text: str
+
+
+class Framework(Frozen):
+    """A framework (``frameworks/NAME.json``)."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    module: str = Field(description="what Python code imports")
+    evidence: dict[str, Evidence]
+    builds: tuple[Build, ...]
+    substitutes: tuple[Substitute, ...] = ()
+    pairings: tuple[Pairing, ...] = ()
+    reports: tuple[Report, ...] = ()
+    default_backends: dict[str, str] = Field({}, description="version range -> framework brought in when none is asked for")
+
+
+class When(Frozen):
+    """Part of a cap's condition: a package at some versions is in the environment."""
+
+    package: str
+    versions: str = ""
+
+
+class Cap(Row):
+    """A limit or need that package metadata does not declare (``caps/*.json``).
+
+    ``limit``: ``package`` must satisfy ``versions``. ``needs``: ``package`` must be there (and satisfy
+    ``versions``). ``drop``: ``package`` must not be installed (a backport on a Python that has the module).
+    ``system``: the apt packages in ``system`` (run time) or ``build_system`` (build time). ``environment``:
+    variables to set. ``requires``: the true requirements of ``package`` where its metadata cannot say.
+    """
+
+    id: str
+    kind: Literal["limit", "needs", "drop", "system", "environment", "requires"]
+    package: str | None = None
+    versions: str = ""
+    when: tuple[When, ...] = Field((), description="all must hold; empty: always")
+    pythons: str = Field("", description="PEP 440 specifier over 'X.Y'; empty: all")
+    system: tuple[str, ...] = ()
+    build_system: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    requires: tuple[str, ...] = ()
+    symptom: str | None = Field(None, description="the exact text people paste")
+    why: str

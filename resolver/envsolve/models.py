@@ -1,0 +1,235 @@
+"""Frozen types that every stage speaks: Request, Host, Stack, Solution, Lock, SmokeReport."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Verdict = Literal["native", "jit", "wrong", "no", "unknown"]
+Device = Literal["gpu", "cpu"]
+Fidelity = Literal["exact", "substitute"]
+How = Literal["measured", "documented", "reported", "verified", "derived", "given"]
+Backend = Literal["auto", "docker", "podman", "local"]
+Accept = Literal["jit", "substitute"]
+Phase = Literal["build", "wheel", "sdist"]
+
+
+class Frozen(BaseModel):
+    """A value: immutable, and strict about unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Target(Frozen):
+    """One wanted package: a framework the database knows, or a companion that the lock resolves."""
+
+    text: str = Field(description="as the user wrote it, e.g. 'tf==1.4'")
+    name: str = Field(description="the field's own name, e.g. 'tensorflow'; a companion's canonical project name")
+    specifier: str = Field("", description="PEP 440; '==1.4' from the user becomes '==1.4.*'")
+    framework: bool = True
+    extras: tuple[str, ...] = ()
+    origin: str | None = Field(None, description="file:line when it was read from a file")
+
+
+class Request(Frozen):
+    """What the user asked for. Nothing here is ever changed silently."""
+
+    targets: tuple[Target, ...]
+    gpu: tuple[str, ...] = Field(("auto",), description="'auto', 'none', or names as typed: 'sm_86', 'RTX 3090'")
+    require_gpu: bool = False
+    driver: str | None = None
+    python: str | None = None
+    os: str | None = None
+    accept: tuple[Accept, ...] = ()
+    as_of: date | None = None
+    backend: Backend = "auto"
+
+
+class Gpu(Frozen):
+    """One GPU, real or named by the user."""
+
+    name: str
+    compute_capability: str = Field(description="'X.Y'")
+    architecture: str | None = None
+
+
+class Interpreter(Frozen):
+    """A Python found on this machine that the local backend can use."""
+
+    version: str = Field(description="full, e.g. '3.6.15'")
+    path: str
+    abi: str = Field(description="e.g. 'cp36m', 'cp27mu'")
+
+
+class Host(Frozen):
+    """The machine the environment has to run on: this one, or the one described by --gpu and --driver."""
+
+    driver: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+    cpu_flags: tuple[str, ...] = Field((), description="of /proc/cpuinfo, those that builds may need")
+    engine: str | None = Field(None, description="container engine that answers, e.g. 'docker 20.10.24'")
+    machine: str = "x86_64"
+    glibc: str | None = None
+    interpreters: tuple[Interpreter, ...] = ()
+    notes: tuple[str, ...] = Field((), description="findings worth saying, e.g. 'an NVIDIA card without a driver'")
+
+
+class Reason(Frozen):
+    """One fact that took part in a choice or a conflict, as a sentence with its provenance."""
+
+    axis: str
+    fact: str = Field(description="the fact's id in the database, or 'request'/'host' for what was given")
+    text: str
+    source: str
+    how: How
+    checked: str | None = None
+
+
+class Warning_(Frozen):
+    """Something true of a stack that a person should know before trusting it."""
+
+    code: str
+    text: str
+    source: str
+
+
+class FrameworkChoice(Frozen):
+    """The build chosen for one framework."""
+
+    name: str
+    package: str
+    version: str
+    origin: str = Field(description="where the build comes from: 'index', 'nvidia', an index's name")
+    build: str = Field(description="the build's id in the database")
+
+
+class Stack(Frozen):
+    """One value per axis: a complete, working combination."""
+
+    device: Device
+    verdict: Verdict
+    fidelity: Fidelity = "exact"
+    frameworks: tuple[FrameworkChoice, ...]
+    python: str = Field(description="'X.Y'")
+    cuda: str | None = None
+    cudnn: str | None = None
+    cuda_source: str | None = Field(None, description="'image', 'apt', 'wheel', or None on a CPU stack")
+    os: str
+    glibc: str
+    base_image: str
+    driver_min: str | None = None
+    reasons: tuple[Reason, ...] = ()
+    warnings: tuple[Warning_, ...] = ()
+    command: str = Field("", description="the full command line that gives exactly this stack")
+
+
+class Relaxation(Frozen):
+    """A smallest change of the request that makes it solvable, and what it then gives."""
+
+    change: str
+    command: str
+    gives: Stack
+
+
+class Conflict(Frozen):
+    """Why a request has no answer: a minimal set of reasons, and the ways out."""
+
+    core: tuple[Reason, ...]
+    relaxations: tuple[Relaxation, ...] = ()
+
+
+class Unmet(Frozen):
+    """A wish (not a demand) that the chosen stack does not grant: 'gpu', with why not and what would."""
+
+    wish: str
+    core: tuple[Reason, ...]
+    relaxations: tuple[Relaxation, ...] = ()
+
+
+class Solution(Frozen):
+    """The solver's whole answer; ``--json`` prints it as ``envsolve/solution-1``."""
+
+    request: Request
+    host: Host
+    status: Literal["solved", "conflict"]
+    chosen: Stack | None = None
+    alternatives: tuple[Stack, ...] = ()
+    conflict: Conflict | None = None
+    unmet: tuple[Unmet, ...] = ()
+
+
+class LockedPackage(Frozen):
+    """One file to install, and why it is there."""
+
+    name: str = Field(description="canonical project name")
+    version: str
+    filename: str
+    sha256: str
+    size: int = Field(description="bytes")
+    upload_time: str = Field(description="ISO 8601, UTC, as the index gives it")
+    phase: Phase
+    level: int = Field(0, description="sdists are built in this order, so that one may need another at build time")
+    index: str = Field("default", description="role of the index it came from: 'default', or an extra index's name")
+    requires: tuple[str, ...] = Field((), description="its own requirements on other locked packages")
+    reason: str = Field(description="who asked for it, in a sentence")
+    yanked: str | None = Field(None, description="the index's text when the file was yanked later")
+
+
+class LockedImage(Frozen):
+    """The base image, as a dated fact, with what a Dockerfile must do to make a Python of it."""
+
+    reference: str
+    digest: str | None = None
+    last_seen: str | None = None
+    python_packages: tuple[str, ...] = Field((), description="apt packages that bring the Python when the image has none")
+    executable: str = Field("python", description="name of the interpreter in the image")
+    apt_keys: tuple[str, ...] = Field((), description="URLs of apt signing keys to trust")
+    apt_repositories: tuple[str, ...] = Field((), description="extra apt source lines, e.g. NVIDIA's for CUDA 8")
+    apt_pins: tuple[str, ...] = Field((), description="NAME=VERSION packages from those")
+    archive: str | None = Field(None, description="host that keeps this release's packages after its end of life")
+    preinstalled: tuple[str, ...] = Field((), description="frameworks the image itself brings: NAME==VERSION")
+    environment: dict[str, str] = {}
+
+
+class Lock(Frozen):
+    """Everything a build needs, pinned; written as ``envsolve.lock`` (JSON, ``envsolve/lock-1``)."""
+
+    envsolve: str = Field(description="version of envsolve that made it")
+    facts: str = Field(description="version of the database: a digest of its files")
+    request: Request
+    host: Host
+    stack: Stack
+    as_of: date
+    as_of_reason: str
+    python_full: str = Field(description="the interpreter assumed for markers, e.g. '3.6.15'")
+    image: LockedImage
+    packages: tuple[LockedPackage, ...]
+    system_packages: tuple[str, ...] = Field((), description="apt packages needed at run time, e.g. g++ for Theano")
+    build_packages: tuple[str, ...] = Field((), description="apt packages needed only to build sdists")
+    environment: dict[str, str] = Field({}, description="variables the image sets, e.g. KERAS_BACKEND")
+    notes: tuple[str, ...] = ()
+
+
+class Check(Frozen):
+    """One probe of a smoke test."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    seconds: float | None = None
+
+
+class SmokeReport(Frozen):
+    """What ran inside what was built, on which device, agreeing with NumPy or not."""
+
+    ok: bool
+    backend: str
+    subject: str = Field(description="image id or prefix")
+    python: str = ""
+    device: Device | None = None
+    versions: dict[str, str] = {}
+    checks: tuple[Check, ...] = ()
+    seconds: float | None = None
+    log: str = Field("", description="tail of what the probe printed to stderr")
