@@ -87,7 +87,7 @@ class Reason(Frozen):
     checked: str | None = None
 
 
-class Warning_(Frozen):
+class StackWarning(Frozen):
     """Something true of a stack that a person should know before trusting it."""
 
     code: str
@@ -121,7 +121,7 @@ class Stack(Frozen):
     base_image: str
     driver_min: str | None = None
     reasons: tuple[Reason, ...] = ()
-    warnings: tuple[Warning_, ...] = ()
+    warnings: tuple[StackWarning, ...] = ()
     command: str = Field("", description="the full command line that gives exactly this stack")
 
 
