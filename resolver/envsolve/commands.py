@@ -1,0 +1,29 @@
+"""A Request as the command line that makes it: what answers and hints offer to run."""
+
+from __future__ import annotations
+
+import shlex
+
+from envsolve.models import Request
+
+
+def command_line(request: Request) -> str:
+    """The full ``envsolve`` command for a request, quoted for a POSIX shell."""
+    words = ["envsolve", *(target.text for target in request.targets)]
+    for gpu in request.gpu:
+        if gpu != "auto":
+            words += ["--gpu", gpu]
+    if request.require_gpu:
+        words.append("--require-gpu")
+    for option, value in (
+        ("--driver", request.driver),
+        ("--python", request.python),
+        ("--os", request.os),
+        ("--as-of", request.as_of and request.as_of.isoformat()),
+        ("--backend", None if request.backend == "auto" else request.backend),
+    ):
+        if value:
+            words += [option, value]
+    for accepted in request.accept:
+        words += ["--accept", accepted]
+    return shlex.join(words)

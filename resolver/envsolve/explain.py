@@ -1,0 +1,152 @@
+"""Solution -> prose, or the JSON document: what was chosen, why, what would change it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from envsolve.models import Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
+from envsolve.prose import listed
+
+SCHEMA = "envsolve/solution-1"
+BOLD, RED, GREEN, YELLOW, CYAN, DIM = "1", "31", "32", "33", "36", "2"
+
+VERDICT_TEXT = {
+    "native": "native: every part has machine code for this GPU",
+    "jit": "jit: the driver compiles the kernels at first start (minutes); its numbers are unverified",
+}
+
+
+class _Paint:
+    """Colour where it is wanted; every sentence reads the same without."""
+
+    def __init__(self, color: bool) -> None:
+        self.color = color
+
+    def __call__(self, text: str, *codes: str) -> str:
+        return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self.color else text
+
+
+def document(solution: Solution) -> dict[str, Any]:
+    """The ``--json`` document, ``envsolve/solution-1``."""
+    return {"schema": SCHEMA, **solution.model_dump(mode="json")}
+
+
+def frameworks_line(stack: Stack) -> str:
+    """'tensorflow 1.4.1 · keras 2.0.8 · Python 3.6 · CUDA 8.0 · cuDNN 6.0 · debian11'."""
+    parts = [f"{f.package} {f.version}" for f in stack.frameworks]
+    parts.append(f"Python {stack.python}")
+    if stack.cuda:
+        parts.append(f"CUDA {stack.cuda}" + (" (in the wheel)" if stack.cuda_source == "wheel" else ""))
+    if stack.cudnn:
+        parts.append(f"cuDNN {stack.cudnn}")
+    return " · ".join([*parts, stack.os])
+
+
+def host_line(host: Host, request: Request) -> str:
+    """The machine that was judged, in one line."""
+    parts = [f"{g.name} ({g.compute_capability})" for g in host.gpus]
+    if not parts:
+        parts = ["no GPU wanted" if request.gpu == ("none",) else "no NVIDIA GPU"]
+    if host.driver:
+        parts.append(f"driver {host.driver}")
+    if host.engine:
+        parts.append(host.engine)
+    return " · ".join(parts)
+
+
+def answer(solution: Solution, color: bool = False) -> str:
+    """The whole answer as a person reads it: the verdict first, then why, then what would change it."""
+    paint = _Paint(color)
+    lines = [_field(paint, "Host", host_line(solution.host, solution.request))]
+    if solution.chosen is None:
+        lines += _conflict(solution, paint)
+    else:
+        lines += _chosen(solution, solution.chosen, paint)
+    return "\n".join(lines) + "\n"
+
+
+def _field(paint: _Paint, name: str, text: str) -> str:
+    return paint(name, BOLD) + " " * max(1, 9 - len(name)) + text
+
+
+def _chosen(solution: Solution, stack: Stack, paint: _Paint) -> list[str]:
+    lines = [_field(paint, "Chosen", frameworks_line(stack))]
+    verdict = VERDICT_TEXT.get(stack.verdict, stack.verdict) if stack.device == "gpu" else "runs on the CPU"
+    colour = GREEN if stack.verdict == "native" else YELLOW
+    gpu = next((u for u in solution.unmet if u.wish == "gpu"), None)
+    if gpu is not None:
+        verdict = f"runs on the CPU, not on the {listed(g.name for g in solution.host.gpus)}"
+        colour = YELLOW
+    lines.append(_field(paint, "Verdict", paint(verdict, colour)))
+    lines.append(_field(paint, "Base", stack.base_image))
+    if gpu is not None:
+        lines += _unmet(gpu, paint)
+    elif stack.device == "gpu":
+        lines += _gpu_because(stack, paint)
+    if stack.warnings:
+        lines += [f"{paint('warning:', YELLOW)} {w.text} [{w.source}]" for w in stack.warnings]
+    if solution.alternatives:
+        lines += ["", "Other stacks that work:"]
+        lines += [_option(frameworks_line(s), s.command, s.device, paint) for s in solution.alternatives]
+    return lines
+
+
+def _gpu_because(stack: Stack, paint: _Paint) -> list[str]:
+    reasons = [r for r in stack.reasons if r.axis in ("verdict", "driver")]
+    return ["", "Why the GPU runs it:", *_sentences(reasons, paint)] if reasons else []
+
+
+def _unmet(unmet: Unmet, paint: _Paint) -> list[str]:
+    lines = ["", "Why not the GPU:", *_sentences(unmet.core, paint)]
+    if unmet.relaxations:
+        lines += ["", "What would use it:", *_ways(unmet.relaxations, paint)]
+    else:
+        lines += ["", "Nothing in the database would run this on that GPU."]
+    return lines
+
+
+def _conflict(solution: Solution, paint: _Paint) -> list[str]:
+    conflict = solution.conflict or Conflict(core=())
+    wanted = " ".join(t.text for t in solution.request.targets)
+    lines = [_field(paint, "Answer", paint(f"no: nothing gives {wanted} as asked", RED)), "", "Why not:"]
+    lines += _sentences(conflict.core, paint)
+    if conflict.relaxations:
+        lines += ["", "What would work:", *_ways(conflict.relaxations, paint)]
+    return lines
+
+
+def _sentences(reasons: Iterable[Reason], paint: _Paint) -> list[str]:
+    lines = []
+    for reason in reasons:
+        where = "" if reason.how == "given" else paint(f"  [{reason.how}: {reason.source}, {reason.checked}]", DIM)
+        lines.append(f"  - {reason.text}{where}")
+    return lines
+
+
+def _ways(ways: Sequence[Relaxation], paint: _Paint) -> list[str]:
+    return [
+        _option(f"{way.change}: {frameworks_line(way.gives)}", way.command, way.gives.device, paint, way.gives)
+        for way in ways
+    ]
+
+
+def _option(text: str, command: str, device: str, paint: _Paint, stack: Stack | None = None) -> str:
+    lines = [f"  {text}" + ("" if f"on the {device.upper()}" in text else f" on the {device.upper()}")]
+    differs = [w.text for w in (stack.warnings if stack else ()) if w.code == "substitute"]
+    lines += [f"    {text}" for text in differs]
+    return "\n".join([*lines, f"    {paint(command, CYAN)}"])
+
+
+def why(stack: Stack, axis: str | None = None) -> str:
+    """The facts behind a stack's choices, all of them or those of one axis; empty when the axis has none."""
+    wanted = [r for r in stack.reasons if axis is None or axis in (r.axis, r.axis.partition(":")[2])]
+    by_axis: dict[str, list[Reason]] = {}
+    for reason in wanted:
+        by_axis.setdefault(reason.axis.removeprefix("framework:"), []).append(reason)
+    paint = _Paint(False)
+    lines = [frameworks_line(stack)] if axis is None else []
+    for name, reasons in by_axis.items():
+        value = getattr(stack, name, None)
+        lines += [f"{name}: {value}" if isinstance(value, str) else name, *_sentences(reasons, paint)]
+    return "\n".join(lines) + "\n" if wanted else ""

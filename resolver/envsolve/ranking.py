@@ -1,0 +1,72 @@
+"""The order of preference among stacks that all work: named cost levels, most important first. Pure."""
+
+from __future__ import annotations
+
+from packaging.version import Version
+
+from envsolve.finite import Wish
+from envsolve.models import Request
+from envsolve.world import CPU, Axis, World, build_id
+
+VERDICT_COST = {"native": 0, "jit": 1, CPU: 2}
+IMAGE_COST = {"available": 0, "rebuilt": 1, "gone": 2}
+
+Level = dict[int, list[int]]
+
+
+def _ranked(axis: Axis, key: object = None) -> list[int]:
+    """The cost of each value when the axis is already in order of preference, equal keys alike."""
+    seen: dict[object, int] = {}
+    return [seen.setdefault(key(v) if callable(key) else i, len(seen)) for i, v in enumerate(axis.values)]
+
+
+def _series(build: object) -> tuple[int, ...]:
+    return Version(build.version).release[:2]  # type: ignore[attr-defined]
+
+
+def preferred_package(request: Request, framework: str) -> str:
+    """The package whose build wins among equals: the one the user typed, else the framework's own name."""
+    for target in request.targets:
+        if target.name == framework:
+            typed = target.text.replace("_", "-").lower()
+            return next((typed[:i] for i, c in enumerate(typed) if c in "=<>!~[ "), typed)
+    return framework
+
+
+def levels(world: World, packages: dict[str, str]) -> list[Level]:
+    """Safer verdict; exact before substitute; an image that exists; newest series, Python, OS, patch; own name."""
+    axes = world.axes
+    frameworks = {n: axes[f"framework:{n}"] for n in packages}
+    substitutes = {n: {s.build for s in world.facts.framework(n).substitutes} for n in packages}
+    image, verdict = axes["image"], axes["verdict"]
+    ranked: list[Level] = [
+        {verdict.index: [VERDICT_COST.get(v, 9) for v in verdict.values]},
+        {a.index: [int(build_id(b) in substitutes[n]) for b in a.values] for n, a in frameworks.items()},
+        {image.index: [IMAGE_COST[i.status] for i in image.values]},
+        *({a.index: _ranked(a, _series)} for a in frameworks.values()),
+        {axes["python"].index: _ranked(axes["python"])},
+        {axes["os"].index: _ranked(axes["os"], lambda s: s.released)},
+        *({a.index: _ranked(a, lambda b: b.version)} for a in frameworks.values()),
+        {
+            a.index: [0 if b.package == packages[n] else 1 if b.package == n else 2 for b in a.values]
+            for n, a in frameworks.items()
+        },
+        {axes[name].index: _ranked(axes[name]) for name in ("cudnn", "cuda")},
+        {image.index: _ranked(image)},
+    ]
+    if world.host.driver:
+        # Relaxed drivers: the host's own first, then the least change.
+        driver = axes["driver"]
+        own = driver.values.index(world.host.driver)
+        ranked.append({driver.index: [0 if i == own else i + 1 for i in range(len(driver.values))]})
+    return ranked
+
+
+def distance(world: World, wish: Wish) -> Level:
+    """How far each value of a wish's variable lies from what was wished, in steps along its order."""
+    axis = list(world.axes.values())[wish.variable]
+    steps = _ranked(axis, lambda b: b.version) if axis.name.startswith("framework:") else _ranked(axis)
+    wanted = [steps[i] for i in range(len(axis.values)) if wish.mask >> i & 1]
+    if not wanted:
+        return {wish.variable: steps}
+    return {wish.variable: [min(abs(step - w) for w in wanted) for step in steps]}

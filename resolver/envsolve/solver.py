@@ -1,0 +1,280 @@
+"""Facts + Request + Host -> Solution: what works on this machine, and why, or why nothing does. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from envsolve import facts as schema
+from envsolve.commands import command_line
+from envsolve.errors import UsageError
+from envsolve.finite import Answer, Problem, Rule, Wish
+from envsolve.matrices import Facts
+from envsolve.models import Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
+from envsolve.ranking import distance, levels, preferred_package
+from envsolve.stack import make_stack
+from envsolve.world import CPU, World, build_id, make_world, matching, version_key
+
+LEAST_CHANGE = ("exact", "native", "as_of", "os", "python", "gpu", "local", "driver", "version")
+"""Kinds of wish from the cheapest to give up to the dearest."""
+
+
+def solve(request: Request, host: Host, facts: Facts) -> Solution:
+    """The best stack for a request on a host, with alternatives; or a conflict with ways out.
+
+    Raises UsageError when the request names an OS or Python that the database does not know.
+    """
+    return _Question(request, host, facts).solution()
+
+
+@dataclass
+class _Question:
+    request: Request
+    host: Host
+    facts: Facts
+
+    @cached_property
+    def frameworks(self) -> list[str]:
+        """Those asked for, and a back end where a front end needs one and none was named."""
+        names = list(dict.fromkeys(t.name for t in self.request.targets if t.framework))
+        for name in list(names):
+            row = self.facts.framework(name)
+            backends = {p.other for p in row.pairings if p.kind == "backend"}
+            if backends and not backends & set(names):
+                names.append(self._default_backend(row))
+        return names
+
+    def _default_backend(self, row: schema.Framework) -> str:
+        wanted = matching(row.builds, self._specifier(row.name)) or list(row.builds)
+        newest = max(wanted, key=lambda b: Version(b.version))
+        for versions, backend in row.default_backends.items():
+            if SpecifierSet(versions).contains(newest.version, prereleases=True):
+                return backend
+        return next(p.other for p in row.pairings if p.kind == "backend")
+
+    def _specifier(self, framework: str) -> str:
+        return ",".join(t.specifier for t in self.request.targets if t.name == framework and t.specifier)
+
+    @cached_property
+    def world(self) -> World:
+        return make_world(self.request, self.host, self.facts, self.frameworks)
+
+    @cached_property
+    def problem(self) -> Problem:
+        return self.world.problem(levels(self.world, {n: preferred_package(self.request, n) for n in self.frameworks}))
+
+    # -- wishes ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def wishes(self) -> list[Wish]:
+        """What the user asked for, each as one restriction that could be taken back."""
+        axes = self.world.axes
+        found = [w for name in self.frameworks for w in self._framework_wishes(name)]
+        if "jit" not in self.request.accept:
+            verdict = axes["verdict"]
+            found.append(Wish("native", verdict.index, verdict.only(CPU, "native")))
+        if self.request.python:
+            python = axes["python"]
+            wanted = ".".join(self.request.python.split(".")[:2])
+            self._known("Python", wanted, python.values)
+            found.append(Wish("python", python.index, python.only(wanted)))
+        if self.request.os:
+            os_ = axes["os"]
+            self._known("OS", self.request.os, [s.name for s in os_.values])
+            found.append(Wish("os", os_.index, os_.mask(lambda s: s.name == self.request.os)))
+        if self.host.driver:
+            driver = axes["driver"]
+            found.append(Wish("driver", driver.index, driver.only(self.host.driver)))
+        if self.request.require_gpu:
+            found.append(self._gpu_wish)
+        if self.request.backend == "local":
+            found += self._local_wishes()
+        return found
+
+    @property
+    def _gpu_wish(self) -> Wish:
+        device = self.world.axes["device"]
+        return Wish("gpu", device.index, device.only("gpu"))
+
+    def _framework_wishes(self, name: str) -> list[Wish]:
+        axis = self.world.axes[f"framework:{name}"]
+        row = self.facts.framework(name)
+        specifier = self._specifier(name)
+        found = []
+        if specifier:
+            exact = {build_id(b) for b in matching(row.builds, specifier)}
+            versions = [b.version for b in row.builds if build_id(b) in exact]
+            stand_ins = {
+                s.build for s in row.substitutes
+                if any(SpecifierSet(s.versions).contains(v, prereleases=True) for v in versions)
+            }  # fmt: skip
+            allowed = axis.mask(lambda b: build_id(b) in exact | stand_ins)
+            found.append(Wish(f"version:{name}", axis.index, allowed))
+        if row.substitutes and "substitute" not in self.request.accept:
+            declared = {s.build for s in row.substitutes}
+            found.append(Wish(f"exact:{name}", axis.index, axis.mask(lambda b: build_id(b) not in declared)))
+        if self.request.as_of:
+            day = self.request.as_of
+            found.append(Wish(f"as_of:{name}", axis.index, axis.mask(lambda b: b.released <= day)))
+        return found
+
+    def _local_wishes(self) -> list[Wish]:
+        """The local prefix has this machine's Pythons and C library, and no CUDA but what wheels bring."""
+        python, source, os_ = (self.world.axes[a] for a in ("python", "cuda_source", "os"))
+        here = {".".join(i.version.split(".")[:2]) for i in self.host.interpreters}
+        found = [
+            Wish("local", python.index, python.only(*here)),
+            Wish("local", source.index, source.only("none", "wheel")),
+        ]
+        if self.host.glibc:
+            ours = version_key(self.host.glibc)
+            found.append(Wish("local", os_.index, os_.mask(lambda s: version_key(s.glibc) <= ours)))
+        return found
+
+    @staticmethod
+    def _known(what: str, wanted: str, known: Sequence[str]) -> None:
+        if wanted not in known:
+            near = get_close_matches(wanted, known, n=3) or list(known)
+            raise UsageError(
+                f"{what} {wanted} is not in the database", code=f"unknown-{what.lower()}",
+                hints=tuple(f"envsolve matrix list {what.lower()}s" for _ in near[:1]),
+                facts=(f"known: {', '.join(known)}",),
+            )  # fmt: skip
+
+    # -- answers ---------------------------------------------------------------------------------------------
+
+    def solution(self) -> Solution:
+        found = self.problem.best(self.wishes)
+        if found is None:
+            core, ways = self._why_not(self.wishes)
+            return Solution(
+                request=self.request, host=self.host, status="conflict", conflict=Conflict(core=core, relaxations=ways)
+            )
+        chosen = self._stack(found, self.request)
+        return Solution(
+            request=self.request, host=self.host, status="solved", chosen=chosen,
+            alternatives=tuple(self._alternatives(found)), unmet=tuple(self._unmet(chosen)),
+        )  # fmt: skip
+
+    def _stack(self, found: Answer, request: Request) -> Stack:
+        return make_stack(self.world, self.frameworks, found, command_line(request))
+
+    def _unmet(self, chosen: Stack) -> list[Unmet]:
+        """The GPU that was there to use and is not used: why, and what would use it."""
+        if not self.host.gpus or chosen.device == "gpu":
+            return []
+        core, ways = self._why_not([*self.wishes, self._gpu_wish])
+        return [Unmet(wish="gpu", core=core, relaxations=tuple(w for w in ways if w.gives.device == "gpu"))]
+
+    def _alternatives(self, found: Answer) -> list[Stack]:
+        """The best stack that differs on one axis a person may care about: device, Python, OS."""
+        stacks = []
+        for name, option in (("device", None), ("python", "python"), ("os", "os")):
+            axis = self.world.axes[name]
+            value = found.values[axis.index]
+            other = Wish(name, axis.index, ((1 << len(axis.values)) - 1) & ~(1 << value))
+            best = self.problem.best([*self.wishes, other])
+            if best is None:
+                continue
+            picked = axis.values[best.values[axis.index]]
+            if option is None:
+                changed = self.request.model_copy(update={"gpu": ("none",), "require_gpu": False})
+                if picked == "gpu":
+                    continue  # the GPU would have been chosen
+            else:
+                changed = self.request.model_copy(update={option: getattr(picked, "name", picked)})
+            stacks.append(self._stack(best, changed))
+        return stacks
+
+    # -- why not ---------------------------------------------------------------------------------------------
+
+    def _why_not(self, wishes: Sequence[Wish]) -> tuple[tuple[Reason, ...], tuple[Relaxation, ...]]:
+        drops = self.problem.relaxations(_one_each(wishes))
+        ways = [way for drop in drops if drop and (way := self._relaxation(wishes, drop))]
+        conflicts = self.problem.conflicts(wishes, drops) if drops else [tuple(wishes)]
+        reasons: list[Reason] = []
+        for conflict in conflicts:
+            alive = self.problem.full
+            for wish in conflict:
+                alive[wish.variable] &= wish.mask
+            rules = self.problem.prove(conflict, self._plainness)
+            asked = [self._wish_reason(w) for w in conflict if w.name != "driver" and not w.name.startswith("exact")]
+            reasons += [*asked, *(self.world.reason(rule, alive) for rule in rules)]
+        unique = tuple(dict.fromkeys(reasons))
+        return unique, tuple(ways)
+
+    def _plainness(self, rule: Rule) -> int:
+        """Given facts and measured ones make better sentences than reported ones."""
+        how = self.world.reason(rule).how
+        return {"given": 3, "verified": 3, "measured": 2, "documented": 1}.get(how, 0)
+
+    def _relaxation(self, wishes: Sequence[Wish], drop: Sequence[Wish]) -> Relaxation | None:
+        rest = [w for w in wishes if w not in drop]
+        near = [distance(self.world, w) for w in drop if w.name.startswith("version:") or w.name == "driver"]
+        found = self.problem.best(rest, near)
+        if found is None:
+            return None
+        request, changes = self.request, []
+        for wish in drop:
+            request, change = self._without(request, wish, found)
+            changes.append(change)
+        return Relaxation(
+            change=" and ".join(changes), command=command_line(request), gives=self._stack(found, request)
+        )
+
+    def _without(self, request: Request, wish: Wish, found: Answer) -> tuple[Request, str]:
+        """The request with one wish changed to what was found, and the change in words."""
+        kind, _, name = wish.name.partition(":")
+        value = self.world.axes[kind].values[found.values[wish.variable]] if kind in self.world.axes else None
+        if kind == "version":
+            build = self.world.axes[f"framework:{name}"].values[found.values[wish.variable]]
+            pin = f"{name}=={build.version}"
+            targets = tuple(
+                t.model_copy(update={"text": pin, "specifier": f"=={build.version}"}) if t.name == name else t
+                for t in request.targets
+            )
+            return request.model_copy(update={"targets": targets}), f"{name} {build.version}"
+        update: dict[str, object]
+        if kind == "native":
+            update, text = {"accept": _added(request, "jit")}, "accept JIT: slow first start, numbers unverified"
+        elif kind == "exact":
+            update, text = {"accept": _added(request, "substitute")}, f"accept a substitute for {name}"
+        elif kind == "gpu":
+            update, text = {"require_gpu": False}, "run on the CPU"
+        elif kind == "driver":
+            update, text = {"driver": value}, f"driver {value} or newer"
+        elif kind == "local":
+            update, text = {"backend": "auto"}, "use a container engine"
+        elif kind == "as_of":
+            update, text = {"as_of": None}, "let envsolve choose the date"
+        else:
+            shown = getattr(value, "name", value)
+            update, text = {kind: shown}, f"{'Python' if kind == 'python' else 'OS'} {shown}"
+        return request.model_copy(update=update), text
+
+    def _wish_reason(self, wish: Wish) -> Reason:
+        kind, _, name = wish.name.partition(":")
+        said = {
+            "version": lambda: " ".join(t.text for t in self.request.targets if t.name == name),
+            "native": lambda: "without --accept jit, a GPU stack must be native",
+            "python": lambda: f"--python {self.request.python}",
+            "os": lambda: f"--os {self.request.os}",
+            "gpu": lambda: "--require-gpu" if self.request.require_gpu else "to use the GPU",
+            "as_of": lambda: f"--as-of {self.request.as_of}",
+            "local": lambda: "--backend local: this machine's Pythons, C library and no CUDA of its own",
+        }.get(kind, lambda: kind)()
+        return Reason(axis=name or kind, fact="request", text=f"you asked for: {said}", source="the request", how="given")
+
+
+def _added(request: Request, what: str) -> tuple[str, ...]:
+    return tuple(sorted({*request.accept, what}))
+
+
+def _one_each(wishes: Sequence[Wish]) -> list[Wish]:
+    """Wishes ordered from the cheapest to give up."""
+    return sorted(wishes, key=lambda w: LEAST_CHANGE.index(w.name.partition(":")[0]))

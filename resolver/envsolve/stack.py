@@ -1,0 +1,123 @@
+"""The engine's answer as a Stack: values, the facts that made them, and what to be warned of. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from envsolve import facts as schema
+from envsolve.finite import Answer, Rule
+from envsolve.models import FrameworkChoice, Reason, Stack, StackWarning
+from envsolve.prose import listed
+from envsolve.world import CPU, NO_CUDA, World, build_id
+
+
+def make_stack(world: World, frameworks: Sequence[str], found: Answer, command: str) -> Stack:
+    """One value per axis, with reasons and warnings."""
+    value = {axis.name: axis.values[found.values[axis.index]] for axis in world.axes.values()}
+    builds: dict[str, schema.Build] = {name: value[f"framework:{name}"] for name in _backend_first(frameworks, value)}
+    image: schema.Image = value["image"]
+    toolkit = world.facts.toolkits.get(value["cuda"])
+    substituted = _substitutes(world, builds)
+    return Stack(
+        device=value["device"],
+        verdict="native" if value["verdict"] == CPU else value["verdict"],
+        fidelity="substitute" if substituted else "exact",
+        frameworks=tuple(
+            FrameworkChoice(name=name, package=b.package, version=b.version, origin=b.origin, build=build_id(b))
+            for name, b in builds.items()
+        ),
+        python=value["python"],
+        cuda=_or_none(value["cuda"]),
+        cudnn=_or_none(value["cudnn"]) or _carried_cudnn(value["device"], builds),
+        cuda_source=_or_none(value["cuda_source"]),
+        os=value["os"].name,
+        glibc=value["os"].glibc,
+        base_image=image.id,
+        driver_min=toolkit.driver_min if toolkit else None,
+        reasons=_reasons(world, found),
+        warnings=tuple(_warnings(world, value, image, substituted)),
+        command=command,
+    )
+
+
+def _backend_first(frameworks: Sequence[str], value: dict[str, Any]) -> list[str]:
+    """The frameworks in the order asked for, but of several back ends the one that is used comes first."""
+    used = {v for name, v in value.items() if name.startswith("backend:")}
+    backends = [f for f in frameworks if f in used]
+    others = [f for f in frameworks if f not in used]
+    asked = [f for f in frameworks if f in backends or f in others]
+    return asked if len(backends) <= 1 and not (used and asked.index(backends[0]) > 0) else [*backends, *others]
+
+
+def _or_none(value: str) -> str | None:
+    return None if value == NO_CUDA else value
+
+
+def _carried_cudnn(device: str, builds: dict[str, schema.Build]) -> str | None:
+    """The cuDNN that a wheel carries inside itself."""
+    if device == "cpu":
+        return None
+    return next((b.cudnn for b in builds.values() if b.cuda_source in ("wheel", "image") and b.cudnn), None)
+
+
+def _substitutes(world: World, builds: dict[str, schema.Build]) -> list[schema.Substitute]:
+    return [
+        row for name, build in builds.items() for row in world.facts.framework(name).substitutes
+        if row.build == build_id(build)
+    ]  # fmt: skip
+
+
+def _reasons(world: World, found: Answer) -> tuple[Reason, ...]:
+    """Every fact that spoke about the chosen values and ruled something out."""
+    sizes = [len(axis.values) for axis in world.axes.values()]
+    chosen = [1 << index for index in found.values]
+
+    def spoke(rule: Rule) -> bool:
+        # Rules without a variable condition are what was given; they are said where they decide.
+        rules_out = rule.then[1] != (1 << sizes[rule.then[0]]) - 1
+        return rules_out and all(chosen[v] & mask for v, mask in rule.when) and world.statements[rule.id].fact not in ("device", "policy")  # type: ignore[call-overload]  # noqa: E501
+
+    return tuple(dict.fromkeys(world.reason(rule, chosen) for rule in world.rules if spoke(rule)))
+
+
+def _warnings(
+    world: World, value: dict[str, Any], image: schema.Image, substituted: Sequence[schema.Substitute]
+) -> list[StackWarning]:
+    found = [
+        StackWarning(code="substitute", text=f"{row.build} stands in: {row.differs}", source=world.facts.evidence(row).source)
+        for row in substituted
+    ]  # fmt: skip
+    if value["device"] == "gpu":
+        found += _gpu_warnings(world, value)
+    if image.status != "available":
+        source = world.facts.evidence(image, "status").source
+        text = {
+            "rebuilt": f"the image that held this is deleted; it is rebuilt on {image.reference} from NVIDIA's packages",
+            "gone": f"{image.reference} is gone from its registry",
+        }[image.status]
+        found.append(StackWarning(code=f"image-{image.status}", text=text, source=source))
+    return found
+
+
+def _gpu_warnings(world: World, value: dict[str, Any]) -> list[StackWarning]:
+    found = []
+    gpus = listed(f"{g.name} ({g.compute_capability})" for g in world.host.gpus)
+    if value["verdict"] == "jit":
+        text = (
+            f"the driver compiles this stack's kernels for the {gpus} at first start: minutes, once per cache; "
+            "compare its numbers with the CPU's before you trust them"
+        )
+        found.append(StackWarning(code="jit", text=text, source="NVIDIA GPU compatibility guides"))
+    for name in ("cuda", "cudnn"):
+        if (name, value[name]) in world.unmeasured and value["cuda_source"] in ("image", "apt"):
+            library = {"cuda": "cuBLAS of CUDA", "cudnn": "cuDNN"}[name]
+            text = f"whether {library} {value[name]} has code that the {gpus} can run is not measured: it may fail"
+            row = world.facts.toolkits[value[name]] if name == "cuda" else world.facts.cudnns[value[name]]
+            found.append(
+                StackWarning(code="library-unknown", text=text, source=world.facts.evidence(row, "sass").source)
+            )
+    if world.host.driver is None:
+        text = "the driver was not given, so its age is not checked: add --driver"
+        found.append(StackWarning(code="driver-unknown", text=text, source="the request"))
+    return found
