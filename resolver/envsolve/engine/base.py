@@ -1,0 +1,108 @@
+"""What every engine takes and gives: settings in, a built environment or a probe's output out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from envsolve.models import Lock
+    from envsolve.talk import Talk
+
+PROBE_DIRECTORY = "/opt/envsolve"
+"""Where an image keeps ``smoke.py``, ``envsolve.lock`` and ``requirements.txt``, side by side."""
+
+PROBE_TIMEOUT_S = 900.0
+"""A probe that runs longer is ended: generous, because old GPUs' code may first be compiled by the driver."""
+
+
+@dataclass(frozen=True)
+class ContainerSettings:
+    """How a build reaches the package index: for the build only, never kept in what is built.
+
+    Addresses may carry credentials, so none of this is shown by ``repr``. ``file://`` indexes have no place
+    here (a container cannot see them).
+    """
+
+    index_url: str | None = field(default=None, repr=False)
+    extra_index_urls: tuple[str, ...] = field(default=(), repr=False)
+    trusted_hosts: tuple[str, ...] = field(default=(), repr=False)
+    ca_bundle: Path | None = field(default=None, repr=False)
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Keys ``http_proxy``, ``https_proxy``, ``no_proxy``."""
+    timeout_s: int | None = None
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """What a person may choose about a build, beyond the lock."""
+
+    no_cache: bool = False
+    pull: bool = False
+    container: ContainerSettings = field(default_factory=ContainerSettings)
+    prefix: Path | None = None
+    """Where the local engine makes the environment (``--prefix``); None: its own cache folder."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """An environment that stands: an image, or a local prefix."""
+
+    engine: str
+    subject: str
+    """Image id (``sha256:...``), or the prefix's path."""
+    tag: str | None = None
+    log: Path | None = None
+    """The whole build log; None when nothing was built now."""
+    seconds: float | None = None
+    size: int | None = None
+    """Bytes, when the engine tells."""
+
+
+@dataclass(frozen=True)
+class ProbeRun:
+    """What one run of ``smoke.py`` gave. stdout is the probe's own one JSON document."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+    """The tail only: what explains a failure."""
+    seconds: float
+    timed_out: bool = False
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Builds a rendered folder and runs its probe inside what was built."""
+
+    @property
+    def name(self) -> str:
+        """``docker``, ``podman`` or ``local``."""
+        ...
+
+    def build(self, folder: Path, lock: Lock, settings: BuildSettings, talk: Talk) -> Built:
+        """Build the folder. Raises NotReadyError (exit 4) or BuildError (exit 5)."""
+        ...
+
+    def find(self, folder: Path, lock: Lock, settings: BuildSettings) -> Built | None:
+        """What an earlier build of exactly this lock left, or None."""
+        ...
+
+    def run_probe(
+        self,
+        built: Built,
+        lock: Lock,
+        folder: Path,
+        talk: Talk,
+        *,
+        arguments: Sequence[str] = (),
+        timeout_s: float = PROBE_TIMEOUT_S,
+    ) -> ProbeRun:
+        """Run ``smoke.py ARGUMENTS`` with the environment's Python: no network, no writing but /tmp.
+
+        Raises NotReadyError when the engine cannot give what the stack needs (a GPU). A probe that
+        fails or runs out of time is a result, not an error.
+        """
+        ...
