@@ -30,7 +30,12 @@ class EnvsolveError(Exception):
     exit_code = Exit.DEFECT
 
     def __init__(
-        self, message: str, *, facts: tuple[str, ...] = (), hints: tuple[str, ...] = (), code: str | None = None
+        self,
+        message: str,
+        *,
+        facts: tuple[str, ...] = (),
+        hints: tuple[str, ...] = (),
+        code: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message

@@ -38,7 +38,9 @@ class Architecture(Row):
     compute_capability: str
     cuda_first: str = Field(description="first CUDA release that can compile for it natively")
     cuda_last: str | None = Field(None, description="last such release; null: still")
-    driver_branch_last: str | None = Field(None, description="last driver branch that supports it, e.g. '470'; null: still")
+    driver_branch_last: str | None = Field(
+        None, description="last driver branch that supports it, e.g. '470'; null: still"
+    )
 
 
 class Product(Row):
@@ -133,14 +135,17 @@ class Build(Row):
     package: str = Field(description="project name on the index: 'tensorflow-gpu'")
     version: str
     released: date = Field(description="upload date of its first Linux file")
-    pythons: dict[str, date | None] = Field(description="'X.Y' -> upload date of the Linux file for it, as found on the index")
+    pythons: dict[str, date | None] = Field(
+        description="'X.Y' -> upload date of the Linux file for it, as found on the index"
+    )
     source_only: bool = Field(False, description="no wheel: the sdist is built at install time")
     devices: tuple[Literal["cpu", "gpu"], ...]
     cuda: str | None = None
     cudnn: str | None = None
     cudnn_rule: Literal["same-minor", "at-least-minor"] | None = None
     cuda_source: Literal["system", "wheel", "image"] | None = Field(
-        None, description="who brings CUDA: the base image, the wheel itself, or a vendor image that is the framework"
+        None,
+        description="who brings CUDA: the base image, the wheel itself, or a vendor image that is the framework",
     )
     sass: tuple[str, ...] | None = Field(None, description="null: unknown; (): none")
     ptx: tuple[str, ...] | None = None
@@ -149,7 +154,9 @@ class Build(Row):
     cpu: tuple[str, ...] = Field((), description="/proc/cpuinfo flags it needs, e.g. ('avx',)")
     size: int | None = Field(None, description="bytes of a Linux wheel")
     origin: str = "index"
-    measured_from: str | None = Field(None, description="version whose binary was read, when another of the same minor series")
+    measured_from: str | None = Field(
+        None, description="version whose binary was read, when another of the same minor series"
+    )
 
 
 class Substitute(Row):
@@ -191,7 +198,9 @@ class Framework(Frozen):
     substitutes: tuple[Substitute, ...] = ()
     pairings: tuple[Pairing, ...] = ()
     reports: tuple[Report, ...] = ()
-    default_backends: dict[str, str] = Field({}, description="version range -> framework brought in when none is asked for")
+    default_backends: dict[str, str] = Field(
+        {}, description="version range -> framework brought in when none is asked for"
+    )
 
 
 class When(Frozen):

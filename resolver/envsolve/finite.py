@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Mask = int
@@ -31,7 +31,7 @@ def bits(mask: Mask) -> Iterator[int]:
 class Rule:
     """When every ``when`` holds, ``then`` must: (variable index, mask of its values)."""
 
-    id: Hashable
+    id: int
     when: tuple[tuple[int, Mask], ...]
     then: tuple[int, Mask]
 
@@ -101,20 +101,18 @@ class Problem:
                 wider.append(rule)
                 continue
             ((x, x_mask),), (y, y_mask) = rule.when, rule.then
-            rows = pairs.setdefault((x, y), {i: alive[y] for i in bits(alive[x])})
+            rows = pairs.setdefault((x, y), dict.fromkeys(bits(alive[x]), alive[y]))
             for i in bits(x_mask & alive[x]):
                 rows[i] &= y_mask
         support: list[dict[int, Table]] = [{} for _ in self.sizes]
         for x, y in sorted({(min(p), max(p)) for p in pairs}):
-            forward = pairs.get((x, y), {i: alive[y] for i in bits(alive[x])})
+            forward = pairs.get((x, y), dict.fromkeys(bits(alive[x]), alive[y]))
             for j, allowed in pairs.get((y, x), {}).items():
                 for i in bits(alive[x] & ~allowed):
                     forward[i] &= ~(1 << j)
             table = _classes(forward)
             support[x][y] = table
-            support[y][x] = _classes(
-                {j: sum(values for values, row in table if row >> j & 1) for j in bits(alive[y])}
-            )
+            support[y][x] = _classes({j: sum(values for values, row in table if row >> j & 1) for j in bits(alive[y])})
         return Tables(support, wider)
 
     def _tables_for_all(self) -> Tables:
@@ -175,9 +173,7 @@ class Problem:
 
     # -- search ----------------------------------------------------------------------------------------------
 
-    def best(
-        self, wishes: Sequence[Wish], extra_levels: Sequence[Costs] = ()
-    ) -> Answer | None:
+    def best(self, wishes: Sequence[Wish], extra_levels: Sequence[Costs] = ()) -> Answer | None:
         """The answer of lowest cost, level by level (``extra_levels`` before the problem's own), or None."""
         levels = [*extra_levels, *self.levels]
         tables, domains = self._start(wishes)
@@ -186,7 +182,7 @@ class Problem:
         steps = [[(v, _steps(costs)) for v, costs in level.items()] for level in levels]
         order = list(dict.fromkeys([v for level in levels for v in level] + list(range(len(self.sizes)))))
         preference = [self._preference(v, levels) for v in range(len(self.sizes))]
-        heap = [(_bound(steps, domains), (), domains)]
+        heap: list[tuple[tuple[int, ...], tuple[int, ...], Domains]] = [(_bound(steps, domains), (), domains)]
         while heap:
             cost, path, domains = heapq.heappop(heap)
             variable = next((v for v in order if domains[v] & (domains[v] - 1)), None)
@@ -284,9 +280,7 @@ def _steps(costs: Sequence[int]) -> list[tuple[int, Mask]]:
 
 def _bound(levels: list[list[tuple[int, list[tuple[int, Mask]]]]], domains: Domains) -> tuple[int, ...]:
     """The lowest cost each level can still reach: never more than the truth, so the first answer is optimal."""
-    return tuple(
-        sum(next(cost for cost, mask in steps if domains[v] & mask) for v, steps in level) for level in levels
-    )
+    return tuple(sum(next(cost for cost, mask in steps if domains[v] & mask) for v, steps in level) for level in levels)
 
 
 def _quickxplain(candidates: list, refuted: Callable[[list], bool]) -> list:  # type: ignore[type-arg]

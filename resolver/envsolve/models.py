@@ -183,7 +183,9 @@ class LockedImage(Frozen):
     reference: str
     digest: str | None = None
     last_seen: str | None = None
-    python_packages: tuple[str, ...] = Field((), description="apt packages that bring the Python when the image has none")
+    python_packages: tuple[str, ...] = Field(
+        (), description="apt packages that bring the Python when the image has none"
+    )
     executable: str = Field("python", description="name of the interpreter in the image")
     apt_keys: tuple[str, ...] = Field((), description="URLs of apt signing keys to trust")
     apt_repositories: tuple[str, ...] = Field((), description="extra apt source lines, e.g. NVIDIA's for CUDA 8")

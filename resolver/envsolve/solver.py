@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from envsolve import facts as schema
 from envsolve.commands import command_line
 from envsolve.errors import UsageError
 from envsolve.finite import Answer, Problem, Rule, Wish
+from envsolve.framework_rules import add_framework_rules
 from envsolve.matrices import Facts
 from envsolve.models import Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
+from envsolve.platform_rules import add_platform_rules
 from envsolve.ranking import distance, levels, preferred_package
 from envsolve.stack import make_stack
-from envsolve.world import CPU, World, build_id, make_world, matching, version_key
+from envsolve.world import CPU, World, build_id, covers, empty_world, matching, version_key
 
 LEAST_CHANGE = ("exact", "native", "as_of", "os", "python", "gpu", "local", "driver", "version")
 """Kinds of wish from the cheapest to give up to the dearest."""
@@ -53,7 +54,7 @@ class _Question:
         wanted = matching(row.builds, self._specifier(row.name)) or list(row.builds)
         newest = max(wanted, key=lambda b: Version(b.version))
         for versions, backend in row.default_backends.items():
-            if SpecifierSet(versions).contains(newest.version, prereleases=True):
+            if covers(versions, newest.version):
                 return backend
         return next(p.other for p in row.pairings if p.kind == "backend")
 
@@ -62,7 +63,11 @@ class _Question:
 
     @cached_property
     def world(self) -> World:
-        return make_world(self.request, self.host, self.facts, self.frameworks)
+        world = empty_world(self.request, self.host, self.facts, self.frameworks)
+        add_platform_rules(world)
+        for name in self.frameworks:
+            add_framework_rules(world, name, self.frameworks)
+        return world
 
     @cached_property
     def problem(self) -> Problem:
@@ -111,7 +116,7 @@ class _Question:
             versions = [b.version for b in row.builds if build_id(b) in exact]
             stand_ins = {
                 s.build for s in row.substitutes
-                if any(SpecifierSet(s.versions).contains(v, prereleases=True) for v in versions)
+                if any(covers(s.versions, v) for v in versions)
             }  # fmt: skip
             allowed = axis.mask(lambda b: build_id(b) in exact | stand_ins)
             found.append(Wish(f"version:{name}", axis.index, allowed))
@@ -153,7 +158,10 @@ class _Question:
         if found is None:
             core, ways = self._why_not(self.wishes)
             return Solution(
-                request=self.request, host=self.host, status="conflict", conflict=Conflict(core=core, relaxations=ways)
+                request=self.request,
+                host=self.host,
+                status="conflict",
+                conflict=Conflict(core=core, relaxations=ways),
             )
         chosen = self._stack(found, self.request)
         return Solution(
@@ -241,7 +249,10 @@ class _Question:
             return request.model_copy(update={"targets": targets}), f"{name} {build.version}"
         update: dict[str, object]
         if kind == "native":
-            update, text = {"accept": _added(request, "jit")}, "accept JIT: slow first start, numbers unverified"
+            update, text = (
+                {"accept": _added(request, "jit")},
+                "accept JIT: slow first start, numbers unverified",
+            )
         elif kind == "exact":
             update, text = {"accept": _added(request, "substitute")}, f"accept a substitute for {name}"
         elif kind == "gpu":
@@ -259,16 +270,25 @@ class _Question:
 
     def _wish_reason(self, wish: Wish) -> Reason:
         kind, _, name = wish.name.partition(":")
-        said = {
-            "version": lambda: " ".join(t.text for t in self.request.targets if t.name == name),
-            "native": lambda: "without --accept jit, a GPU stack must be native",
-            "python": lambda: f"--python {self.request.python}",
-            "os": lambda: f"--os {self.request.os}",
-            "gpu": lambda: "--require-gpu" if self.request.require_gpu else "to use the GPU",
-            "as_of": lambda: f"--as-of {self.request.as_of}",
-            "local": lambda: "--backend local: this machine's Pythons, C library and no CUDA of its own",
-        }.get(kind, lambda: kind)()
-        return Reason(axis=name or kind, fact="request", text=f"you asked for: {said}", source="the request", how="given")
+        given = {
+            "version": " ".join(t.text for t in self.request.targets if t.name == name) or f"a back end, {name}",
+            "native": "without --accept jit, a GPU stack must be native",
+            "python": f"--python {self.request.python}",
+            "os": f"--os {self.request.os}",
+            "gpu": "--require-gpu" if self.request.require_gpu else "to use the GPU",
+            "as_of": f"--as-of {self.request.as_of}",
+            "local": "--backend local: this machine's Pythons, C library and no CUDA of its own",
+            "driver": f"driver {self.host.driver}",
+            "exact": f"without --accept substitute, {name} itself",
+        }
+        said = given[kind]
+        return Reason(
+            axis=name or kind,
+            fact="request",
+            text=f"you asked for: {said}",
+            source="the request",
+            how="given",
+        )
 
 
 def _added(request: Request, what: str) -> tuple[str, ...]:

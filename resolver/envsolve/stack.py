@@ -76,7 +76,11 @@ def _reasons(world: World, found: Answer) -> tuple[Reason, ...]:
     def spoke(rule: Rule) -> bool:
         # Rules without a variable condition are what was given; they are said where they decide.
         rules_out = rule.then[1] != (1 << sizes[rule.then[0]]) - 1
-        return rules_out and all(chosen[v] & mask for v, mask in rule.when) and world.statements[rule.id].fact not in ("device", "policy")  # type: ignore[call-overload]  # noqa: E501
+        return (
+            rules_out
+            and all(chosen[v] & mask for v, mask in rule.when)
+            and world.statements[rule.id].fact not in ("device", "policy")
+        )
 
     return tuple(dict.fromkeys(world.reason(rule, chosen) for rule in world.rules if spoke(rule)))
 

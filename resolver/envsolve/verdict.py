@@ -28,9 +28,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=SAFETY.index, default="native")
 
 
-def on_gpu(
-    gpu: str, sass: Sequence[str] | None, ptx: Sequence[str] | None, ptx_share: float | None = None
-) -> Verdict:
+def on_gpu(gpu: str, sass: Sequence[str] | None, ptx: Sequence[str] | None, ptx_share: float | None = None) -> Verdict:
     """What a binary with this machine code and PTX does on a GPU of capability ``gpu``.
 
     ``sass`` or ``ptx`` None means not known, and gives ``unknown`` where it would decide. ``ptx_share`` is the

@@ -1,0 +1,252 @@
+"""Rules about frameworks: what each build needs, what GPU code it holds, which releases pair. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from packaging.specifiers import SpecifierSet
+
+from envsolve import facts as schema
+from envsolve.finite import Mask
+from envsolve.models import Verdict
+from envsolve.prose import builds_named, listed
+from envsolve.verdict import on_gpu, worst
+from envsolve.world import NO_CUDA, Axis, World, at_least, build_id, covers, version_key
+
+Builds = Sequence[schema.Build]
+
+
+def add_framework_rules(world: World, name: str, frameworks: Sequence[str]) -> None:
+    """Every rule of one framework."""
+    fw = world.axes[f"framework:{name}"]
+    _needs(world, fw)
+    _cpu_instructions(world, fw)
+    _cuda(world, fw)
+    _cudnn(world, fw)
+    _gpu_code(world, fw)
+    for report in world.facts.framework(name).reports:
+        _report(world, fw, report)
+    _pairings(world, name, frameworks)
+
+
+def _about(build: schema.Build) -> tuple[str, schema.Row]:
+    return build_id(build), build
+
+
+def _needs(world: World, fw: Axis) -> None:
+    python, device, os_ = (world.axes[name] for name in ("python", "device", "os"))
+
+    def libc_text(builds: Builds) -> str:
+        libstdcxx = f" and GLIBCXX {builds[0].glibcxx}" if builds[0].glibcxx else ""
+        return f"{builds_named(builds)} needs glibc {builds[0].glibc or 'of any version'}{libstdcxx} or newer"
+
+    world.relate(
+        fw,
+        python,
+        lambda b: python.only(*b.pythons),
+        lambda bs: f"{builds_named(bs)} exists for Python {listed(sorted(tuple(bs[0].pythons), key=version_key))}",
+        about=_about,
+        evidence="pythons",
+        detail=lambda b: tuple(b.pythons),
+    )
+    world.relate(
+        fw,
+        device,
+        lambda b: device.only(*b.devices) if len(b.devices) == 1 else None,
+        lambda bs: f"{builds_named(bs)} is built for the {bs[0].devices[0].upper()}",
+        about=_about,
+        evidence="devices",
+    )
+    world.relate(
+        fw,
+        os_,
+        lambda b: os_.mask(lambda system: _libc_serves(b, system)) if b.glibc or b.glibcxx else None,
+        libc_text,
+        about=_about,
+        evidence="glibc",
+        detail=lambda b: (b.glibc, b.glibcxx),
+    )
+
+
+def _libc_serves(build: schema.Build, system: schema.System) -> bool:
+    if build.glibc and version_key(system.glibc) < version_key(build.glibc):
+        return False
+    return not (build.glibcxx and system.glibcxx and version_key(system.glibcxx) < version_key(build.glibcxx))
+
+
+def _cpu_instructions(world: World, fw: Axis) -> None:
+    if not world.host.cpu_flags:
+        return
+    have = set(world.host.cpu_flags)
+    world.relate(
+        fw,
+        world.axes["cpu"],
+        lambda b: 0 if set(b.cpu) - have else None,
+        lambda bs: f"{builds_named(bs)} needs the CPU instructions {listed(bs[0].cpu)}, which this CPU lacks",
+        about=_about,
+        evidence="cpu",
+        detail=lambda b: b.cpu,
+    )
+
+
+def _cuda(world: World, fw: Axis) -> None:
+    cuda, source, image = (world.axes[name] for name in ("cuda", "cuda_source", "image"))
+    brings = {
+        "system": source.only("image", "apt"),
+        "wheel": source.only("wheel"),
+        "image": source.only("image"),
+    }
+    words = {
+        "system": "takes CUDA from the system",
+        "wheel": "brings its own CUDA",
+        "image": "comes with its image",
+    }
+    world.relate(
+        fw,
+        cuda,
+        lambda b: cuda.only(b.cuda) if b.cuda else None,
+        lambda bs: f"{builds_named(bs)} needs CUDA {bs[0].cuda}",
+        about=_about,
+        evidence="cuda",
+        also=world.gpu_only,
+    )
+    world.relate(
+        fw,
+        source,
+        lambda b: brings[b.cuda_source] if b.cuda_source else None,
+        lambda bs: f"{builds_named(bs)} {words[bs[0].cuda_source or 'system']}",
+        about=_about,
+        evidence="cuda_source",
+        also=world.gpu_only,
+    )
+    world.relate(
+        fw,
+        image,
+        lambda b: image.mask(lambda i: i.framework == build_id(b)) if b.cuda_source == "image" else None,
+        lambda bs: f"{builds_named(bs)} exists as an image only",
+        about=_about,
+        evidence="cuda_source",
+    )
+
+
+def _cudnn(world: World, fw: Axis) -> None:
+    cudnn = world.axes["cudnn"]
+
+    def right(build: schema.Build) -> Mask | None:
+        if not build.cudnn or build.cuda_source != "system":
+            return None
+        wanted = version_key(build.cudnn)[:2]
+        same_minor = build.cudnn_rule == "same-minor"
+
+        def serves(version: str) -> bool:
+            if version == NO_CUDA:
+                return False
+            have = version_key(version)[:2]
+            return have == wanted if same_minor else have[0] == wanted[0] and have >= wanted
+
+        return cudnn.mask(serves)
+
+    def text(builds: Builds) -> str:
+        newer = "" if builds[0].cudnn_rule == "same-minor" else " or a newer minor of it"
+        return f"{builds_named(builds)} needs cuDNN {builds[0].cudnn}{newer}"
+
+    world.relate(
+        fw,
+        cudnn,
+        right,
+        text,
+        about=_about,
+        evidence="cudnn",
+        also=world.gpu_only,
+        detail=lambda b: (b.cudnn, b.cudnn_rule),
+    )
+
+
+def _kernels(world: World, build: schema.Build) -> Verdict:
+    """The framework's own kernels on every GPU of the host: the worst decides."""
+    return worst(on_gpu(gpu.compute_capability, build.sass, build.ptx) for gpu in world.host.gpus)
+
+
+def _gpu_code(world: World, fw: Axis) -> None:
+    verdict = world.axes["verdict"]
+
+    def text(builds: Builds) -> str:
+        first, named = builds[0], builds_named(builds)
+        if first.sass is None:
+            return f"what GPU code {named} holds is not known"
+        said = f"{named} holds machine code for {listed(first.sass) or 'no GPU'}"
+        ptx = f"PTX up to {first.ptx[-1]}" if first.ptx else "no PTX" if first.ptx == () else "PTX that is not known"
+        found = _kernels(world, first)
+        if found == "native":
+            return f"{said}, which the {world.gpus} runs"
+        if found == "jit":
+            return f"{said}, not for the {world.gpus}; the driver can compile its {ptx} at first start (JIT)"
+        return f"{said} and {ptx}: nothing for the {world.gpus}"
+
+    world.relate(
+        fw,
+        verdict,
+        lambda b: at_least(verdict, _kernels(world, b)) if b.cuda_source else None,
+        text,
+        about=_about,
+        evidence="sass",
+        also=world.gpu_only,
+        detail=lambda b: (b.sass, b.ptx),
+    )
+
+
+def _report(world: World, fw: Axis, report: schema.Report) -> None:
+    """A known wrong behaviour on one of the host's GPUs."""
+    verdict = world.axes["verdict"]
+    hit = any(SpecifierSet(report.compute_capabilities).contains(g.compute_capability) for g in world.host.gpus)
+    if hit:
+        world.relate(
+            fw,
+            verdict,
+            lambda b: (
+                at_least(verdict, report.verdict)
+                if b.package in report.packages and covers(report.versions, b.version)
+                else None
+            ),
+            lambda _: report.text,
+            about=lambda _: (report.id, report),
+            also=world.gpu_only,
+        )
+
+
+def _pairings(world: World, name: str, frameworks: Sequence[str]) -> None:
+    """A front end works with some releases of a back end; one of those that are there must fit."""
+    rows = [p for p in world.facts.framework(name).pairings if p.kind == "backend"]
+    others = [other for other in frameworks if any(p.other == other for p in rows)]
+    if others:
+        world.axis(f"backend:{name}", others)
+        for other in others:
+            _pairing(world, name, other, [p for p in rows if p.other == other])
+
+
+def _pairing(world: World, name: str, other: str, rows: Sequence[schema.Pairing]) -> None:
+    fw, target, backend = (world.axes[a] for a in (f"framework:{name}", f"framework:{other}", f"backend:{name}"))
+
+    def mine(build: schema.Build) -> list[schema.Pairing]:
+        return [p for p in rows if covers(p.versions, build.version)]
+
+    def fits(build: schema.Build) -> Mask:
+        ranges = [p.other_versions for p in mine(build)]
+        return target.mask(lambda b: any(covers(r, b.version) for r in ranges))
+
+    def text(builds: Builds) -> str:
+        wanted = listed(f"{other} {p.other_versions}" for p in mine(builds[0]))
+        return (
+            f"{builds_named(builds)} works with {wanted}"
+            if wanted
+            else f"{builds_named(builds)} has no {other} back end"
+        )
+
+    world.relate(
+        fw,
+        target,
+        fits,
+        text,
+        about=lambda b: (f"pairing {name}=={b.version} {other}", (mine(b) or rows)[0]),
+        also=((backend, backend.only(other)),),
+    )
