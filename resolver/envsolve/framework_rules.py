@@ -29,6 +29,11 @@ def add_framework_rules(world: World, name: str, frameworks: Sequence[str]) -> N
     _pairings(world, name, frameworks)
 
 
+def _pythons(build: schema.Build) -> str:
+    versions: list[str] = sorted(build.pythons, key=version_key)
+    return listed(versions, most=12)
+
+
 def _about(build: schema.Build) -> tuple[str, schema.Row]:
     return build_id(build), build
 
@@ -44,7 +49,7 @@ def _needs(world: World, fw: Axis) -> None:
         fw,
         python,
         lambda b: python.only(*b.pythons),
-        lambda bs: f"{builds_named(bs)} exists for Python {listed(sorted(tuple(bs[0].pythons), key=version_key))}",
+        lambda bs: f"{builds_named(bs)} exists for Python {_pythons(bs[0])}",
         about=_about,
         evidence="pythons",
         detail=lambda b: tuple(b.pythons),

@@ -74,13 +74,10 @@ def _reasons(world: World, found: Answer) -> tuple[Reason, ...]:
     chosen = [1 << index for index in found.values]
 
     def spoke(rule: Rule) -> bool:
-        # Rules without a variable condition are what was given; they are said where they decide.
+        if world.statements[rule.id].fact in ("device", "policy"):
+            return False  # true of every stack: no news
         rules_out = rule.then[1] != (1 << sizes[rule.then[0]]) - 1
-        return (
-            rules_out
-            and all(chosen[v] & mask for v, mask in rule.when)
-            and world.statements[rule.id].fact not in ("device", "policy")
-        )
+        return rules_out and all(chosen[v] & mask for v, mask in rule.when)
 
     return tuple(dict.fromkeys(world.reason(rule, chosen) for rule in world.rules if spoke(rule)))
 
@@ -97,7 +94,7 @@ def _warnings(
     if image.status != "available":
         source = world.facts.evidence(image, "status").source
         text = {
-            "rebuilt": f"the image that held this is deleted; it is rebuilt on {image.reference} from NVIDIA's packages",
+            "rebuilt": f"the image that held this was deleted; {image.reference} with NVIDIA's packages rebuilds it",
             "gone": f"{image.reference} is gone from its registry",
         }[image.status]
         found.append(StackWarning(code=f"image-{image.status}", text=text, source=source))
