@@ -1,0 +1,25 @@
+"""Check the compatibility database for meaning: ``lint()`` runs every rule of lint_rules.py over every row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from envsolve.data import data_dir
+from envsolve.errors import DatabaseError
+from envsolve.lint_database import Finding, read_database
+from envsolve.lint_rules import RULES
+
+__all__ = ["Finding", "lint"]
+
+
+def lint(root: Path | None = None) -> list[Finding]:
+    """Everything that is wrong with the database at ``root`` (default: the one that ships with envsolve).
+
+    What breaks the schema comes first, then the findings of each rule. Raises DatabaseError when there is no
+    database at all; whatever is inside it is reported, never raised.
+    """
+    root = root or data_dir("matrices")
+    if not root.is_dir():
+        raise DatabaseError(f"no database at {root}")
+    database = read_database(root)
+    return [*database.findings, *(finding for rule in RULES for finding in rule(database))]
