@@ -151,6 +151,7 @@ class Build(Row):
     ptx: tuple[str, ...] | None = None
     glibc: str | None = Field(None, description="floor read from the binary")
     glibcxx: str | None = None
+    glibc_below: str | None = Field(None, description="first glibc that refuses it, e.g. for an executable stack")
     cpu: tuple[str, ...] = Field((), description="/proc/cpuinfo flags it needs, e.g. ('avx',)")
     size: int | None = Field(None, description="bytes of a Linux wheel")
     origin: str = "index"

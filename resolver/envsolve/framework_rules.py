@@ -43,7 +43,8 @@ def _needs(world: World, fw: Axis) -> None:
 
     def libc_text(builds: Builds) -> str:
         libstdcxx = f" and GLIBCXX {builds[0].glibcxx}" if builds[0].glibcxx else ""
-        return f"{builds_named(builds)} needs glibc {builds[0].glibc or 'of any version'}{libstdcxx} or newer"
+        older = f", older than {builds[0].glibc_below}" if builds[0].glibc_below else " or newer"
+        return f"{builds_named(builds)} needs glibc {builds[0].glibc or 'of any version'}{libstdcxx}{older}"
 
     world.relate(
         fw,
@@ -65,15 +66,17 @@ def _needs(world: World, fw: Axis) -> None:
     world.relate(
         fw,
         os_,
-        lambda b: os_.mask(lambda system: _libc_serves(b, system)) if b.glibc or b.glibcxx else None,
+        lambda b: os_.mask(lambda system: _libc_serves(b, system)) if b.glibc or b.glibcxx or b.glibc_below else None,
         libc_text,
         about=_about,
         evidence="glibc",
-        detail=lambda b: (b.glibc, b.glibcxx),
+        detail=lambda b: (b.glibc, b.glibcxx, b.glibc_below),
     )
 
 
 def _libc_serves(build: schema.Build, system: schema.System) -> bool:
+    if build.glibc_below and version_key(system.glibc) >= version_key(build.glibc_below):
+        return False
     if build.glibc and version_key(system.glibc) < version_key(build.glibc):
         return False
     return not (build.glibcxx and system.glibcxx and version_key(system.glibcxx) < version_key(build.glibcxx))
