@@ -1,0 +1,72 @@
+"""The lock as files: ``envsolve.lock`` (JSON) and requirements.txt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import groupby
+from typing import Any
+
+from pydantic import ValidationError
+
+from envsolve.errors import UsageError
+from envsolve.models import Lock, LockedPackage
+
+SCHEMA = "envsolve/lock-1"
+_ORDER = {"build": 0, "wheel": 1, "sdist": 2}
+
+
+def dump(lock: Lock) -> str:
+    """The lock as JSON with sorted keys: the same lock gives the same bytes."""
+    value: dict[str, Any] = {"schema": SCHEMA, **lock.model_dump(mode="json")}
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def load(text: str) -> Lock:
+    """The inverse of ``dump``. Raises UsageError ("bad-lock") on anything else."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise _bad(f"the lock is not JSON: {error}") from error
+    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
+        found = value.get("schema") if isinstance(value, dict) else None
+        raise _bad(f"the lock is of another kind: its schema is {found!r}, not {SCHEMA!r}")
+    try:
+        lock = Lock.model_validate({key: item for key, item in value.items() if key != "schema"})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _bad(f"the lock is damaged at {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    for package in lock.packages:
+        if len(package.sha256) != 64 or not set(package.sha256) <= set("0123456789abcdef"):
+            raise _bad(f"the lock is damaged: the SHA-256 of {package.filename} is none")
+    return lock
+
+
+def _bad(message: str) -> UsageError:
+    return UsageError(message, hints=("envsolve TARGET...   # makes it anew",), code="bad-lock")
+
+
+def install_order(lock: Lock) -> tuple[tuple[str, tuple[LockedPackage, ...]], ...]:
+    """What to install in turn: ("build", ...), ("wheel", ...), then one ("sdist-LEVEL", ...) for each level.
+
+    Each goes to its own ``pip install --no-deps --require-hashes``; from the second on, without build isolation,
+    so that sdists find the build tools and the packages of the phases before.
+    """
+
+    def key(package: LockedPackage) -> tuple[int, int, str]:
+        return _ORDER[package.phase], package.level, package.name
+
+    def phase(package: LockedPackage) -> str:
+        return f"sdist-{package.level}" if package.phase == "sdist" else package.phase
+
+    return tuple((name, tuple(group)) for name, group in groupby(sorted(lock.packages, key=key), phase))
+
+
+def requirement_lines(packages: Iterable[LockedPackage]) -> str:
+    """Pinned and hashed, as every pip since hash checking came reads it."""
+    return "".join(f"{p.name}=={p.version} \\\n    --hash=sha256:{p.sha256}\n" for p in packages)
+
+
+def requirements(lock: Lock) -> str:
+    """requirements.txt: every package, in the order of the phases, each phase under a comment."""
+    return "".join(f"# {name}\n{requirement_lines(packages)}" for name, packages in install_order(lock))

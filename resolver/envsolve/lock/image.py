@@ -1,0 +1,60 @@
+"""The base image of a stack as the lock records it, and the Python that it gives."""
+
+from __future__ import annotations
+
+from envsolve.errors import DatabaseError
+from envsolve.facts import Image, PythonRelease, SystemPython
+from envsolve.lock.target import Target
+from envsolve.matrices import Facts
+from envsolve.models import LockedImage, Stack
+
+
+def find_image(stack: Stack, facts: Facts) -> Image:
+    """The stack's base image. Raises DatabaseError when the database has none of that id or reference."""
+    row = facts.images.get(stack.base_image)
+    if row is not None:
+        return row
+    same = sorted((i for i in facts.images.values() if i.reference == stack.base_image), key=lambda i: i.id)
+    if not same:
+        raise DatabaseError(f"the database has no image {stack.base_image}")
+    return same[0]
+
+
+def _system_python(stack: Stack, facts: Facts) -> SystemPython | None:
+    system = facts.systems.get(stack.os)
+    return next((p for p in system.pythons if p.version == stack.python), None) if system else None
+
+
+def python_release(stack: Stack, facts: Facts) -> PythonRelease:
+    """The stack's Python. Raises DatabaseError when the database does not know it."""
+    if stack.python not in facts.pythons:
+        raise DatabaseError(f"the database has no Python {stack.python}")
+    return facts.pythons[stack.python]
+
+
+def make_target(stack: Stack, facts: Facts, machine: str) -> Target:
+    """The Python of the image: its patch release, wheel ABI and the glibc of its OS."""
+    release = python_release(stack, facts)
+    system = _system_python(stack, facts)
+    full = find_image(stack, facts).python or (system.full if system else release.full)
+    return Target(full=full, abi=release.abi, glibc=stack.glibc, machine=machine)
+
+
+def lock_image(stack: Stack, facts: Facts, provided: tuple[str, ...]) -> LockedImage:
+    """The image, and what a Dockerfile must do to make a Python of it."""
+    row = find_image(stack, facts)
+    system = facts.systems.get(stack.os)
+    python = None if row.python else _system_python(stack, facts)
+    return LockedImage(
+        reference=row.reference,
+        digest=row.digest,
+        last_seen=row.last_seen.isoformat() if row.last_seen else None,
+        python_packages=python.packages if python else (),
+        executable=python.executable if python else "python",
+        apt_keys=row.apt_keys,
+        apt_repositories=row.apt_repositories,
+        apt_pins=row.apt_pins,
+        archive=system.archive if system else None,
+        preinstalled=provided,
+        environment=row.environment,
+    )

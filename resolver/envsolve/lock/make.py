@@ -1,0 +1,217 @@
+"""``make_lock``: a solved stack, and everything that a build of it installs, as of a date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import Version
+
+from envsolve.errors import UsageError
+from envsolve.lock.assemble import assemble
+from envsolve.lock.candidates import World
+from envsolve.lock.capping import CapBook
+from envsolve.lock.era import Appearance, check_day, default_day, first_appearance
+from envsolve.lock.failure import Teller, check_projects
+from envsolve.lock.image import find_image, make_target, python_release
+from envsolve.lock.index import Index
+from envsolve.lock.pages import canonical
+from envsolve.lock.phases import TOOLS
+from envsolve.lock.pubgrub import UnsatisfiableError
+from envsolve.lock.reasons import Asked
+from envsolve.lock.resolve import Resolution, resolve
+from envsolve.lock.target import Target
+from envsolve.matrices import Facts
+from envsolve.models import Host, Lock, Request, Stack
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What the steps share. ``provided``: packages that the base image brings, by canonical name."""
+
+    stack: Stack
+    request: Request
+    facts: Facts
+    index: Index
+    target: Target
+    provided: Mapping[str, Version]
+    same: Mapping[str, str]
+    progress: Progress | None
+
+    def rename(self, name: str) -> str:
+        """The package of the stack that stands for another package of the same framework."""
+        return self.same.get(name, name)
+
+    def count(self, packages: int) -> None:
+        """Tell how far it is: packages in view, requests made, bytes read."""
+        if self.progress is not None:
+            counts = self.index.counts
+            self.progress(packages, counts.requests, counts.bytes)
+
+
+def make_lock(
+    stack: Stack,
+    request: Request,
+    host: Host,
+    facts: Facts,
+    *,
+    index: Index,
+    as_of: date | None = None,
+    say: Say | None = None,
+    progress: Progress | None = None,
+) -> Lock:
+    """The lock of a stack. ``progress`` gets packages in view, requests made and bytes read, every so often.
+
+    Raises NoCombinationError ("no-closure") when no set of packages fits, UsageError for a date before the
+    framework or a name that the index does not have, NotReadyError when the index does not answer, DatabaseError.
+    """
+    say = say or (lambda _: None)
+    provided = _provided(stack, facts)
+    job = _Job(
+        stack=stack,
+        request=request,
+        facts=facts,
+        index=index,
+        target=make_target(stack, facts, host.machine),
+        provided=provided,
+        same=_same_framework(stack, facts),
+        progress=progress,
+    )
+    asked = _asked(job)
+    day, reason = _day(job, asked, as_of or request.as_of)
+    say(f"resolving for Python {job.target.version} as of {day.isoformat()} ({reason})")
+    resolution = _resolve(job, asked, day)
+    _tell(say, resolution, index)
+    return assemble(
+        stack=stack,
+        request=request,
+        host=host,
+        facts=facts,
+        target=job.target,
+        provided=provided,
+        resolution=resolution,
+        as_of=day,
+        as_of_reason=reason,
+        notes=index.notes,
+    )
+
+
+def _tell(say: Say, resolution: Resolution, index: Index) -> None:
+    sdists = sum(not p.candidate.file.is_wheel for p in resolution.packages.values())
+    counts = index.counts
+    say(
+        f"{len(resolution.packages)} packages, {sdists} of them to be built from source; "
+        f"{counts.requests} requests, {counts.bytes / 1e6:.1f} MB, {counts.cached} from the cache"
+    )
+
+
+# -- what is wanted -------------------------------------------------------------------------------------------
+
+
+def _provided(stack: Stack, facts: Facts) -> dict[str, Version]:
+    """Frameworks that the base image itself is, under their package's and their own name."""
+    brought: dict[str, Version] = {}
+    image = find_image(stack, facts)
+    for choice in stack.frameworks:
+        if choice.origin == "nvidia" or (image.framework is not None and image.framework == choice.build):
+            for name in (choice.package, choice.name):
+                brought[canonical(name)] = Version(choice.version)
+    return brought
+
+
+def _same_framework(stack: Stack, facts: Facts) -> dict[str, str]:
+    """Other packages of a chosen framework -> the one that is installed: there must not be two of them."""
+    same: dict[str, str] = {}
+    known = set(facts.framework_names())
+    for choice in stack.frameworks:
+        packages = {b.package for b in facts.framework(choice.name).builds} if choice.name in known else set()
+        chosen = canonical(choice.package)
+        same |= {canonical(p): chosen for p in (*packages, choice.name) if canonical(p) != chosen}
+    return same
+
+
+def _asked(job: _Job) -> list[Asked]:
+    """Frameworks as solved, companions as typed, and the build tools."""
+    asked: list[Asked] = []
+    targets = {target.name: target for target in job.request.targets if target.framework}
+    for choice in job.stack.frameworks:
+        if canonical(choice.package) in job.provided:
+            continue
+        target = targets.get(choice.name)
+        text = target.text if target else f"a backend for it, {choice.package}=={choice.version}"
+        pinned = _wanted(choice.package, target.extras if target else (), f"=={choice.version}", text)
+        asked.append(Asked(pinned, text, role="framework"))
+    asked += (
+        Asked(_wanted(target.name, target.extras, target.specifier, target.text), target.text)
+        for target in job.request.targets
+        if not target.framework
+    )
+    release = python_release(job.stack, job.facts)
+    why = f"the last pip that supports Python {release.version}"
+    asked.append(Asked(Requirement(f"pip=={release.pip}"), why, role="tool"))
+    asked += (Asked(Requirement(tool), "builds packages", role="tool") for tool in TOOLS[1:])
+    return asked
+
+
+def _wanted(name: str, extras: Sequence[str], specifier: str, text: str) -> Requirement:
+    try:
+        return Requirement(f"{name}[{','.join(extras)}]{specifier}" if extras else f"{name}{specifier}")
+    except InvalidRequirement as error:
+        raise UsageError(f"{text!r} is not a requirement: {error}", code="bad-requirement") from error
+
+
+# -- as of when -----------------------------------------------------------------------------------------------
+
+
+def _day(job: _Job, asked: Sequence[Asked], given: date | None) -> tuple[date, str]:
+    world = World(job.index, job.target, date.max)
+    wanted = [one for one in asked if one.role != "tool"]
+    job.index.prefetch(canonical(one.requirement.name) for one in asked)
+    check_projects(world, wanted)
+    found: list[Appearance] = []
+    for one in wanted:
+        framework = one.role == "framework"
+        text = str(one.requirement) if framework else one.text
+        appearance = first_appearance(world, one.requirement, text, framework=framework)
+        if appearance is not None:
+            found.append(appearance)
+    today = datetime.now(tz=timezone.utc).date()
+    if given is None:
+        return default_day(found, today)
+    if given > today:
+        raise UsageError(f"{given.isoformat()} is in the future", hints=("--as-of YYYY-MM-DD",), code="as-of-in-future")
+    check_day(given, found)
+    return given, "the date that was asked for"
+
+
+# -- the closure ----------------------------------------------------------------------------------------------
+
+
+def _resolve(job: _Job, asked: Sequence[Asked], day: date) -> Resolution:
+    """With the build tools of the day where something is built from source, else with the last ones.
+
+    Sdists of an era were written for its setuptools; where nothing is built, the newest serves as well.
+    """
+    release = python_release(job.stack, job.facts)
+    dated: dict[str, Version | None] = dict.fromkeys(TOOLS)
+    resolution = _attempt(job, asked, day, dated)
+    if resolution.has_sdists:
+        return resolution
+    last = {**dated, "setuptools": Version(release.setuptools), "wheel": Version(release.wheel)}
+    again = _attempt(job, asked, day, last)
+    return resolution if again.has_sdists else again
+
+
+def _attempt(job: _Job, asked: Sequence[Asked], day: date, tools: Mapping[str, Version | None]) -> Resolution:
+    world = World(job.index, job.target, day, tools)
+    release = python_release(job.stack, job.facts)
+    caps = CapBook.of(job.facts.caps, release.backports, job.target, job.rename)
+    try:
+        return resolve(world, caps, asked, provided=job.provided, rename=job.rename, progress=job.count)
+    except UnsatisfiableError as error:
+        raise Teller(world, job.request, lambda cap: job.facts.evidence(cap).source).error(error.reasons) from error
