@@ -10,7 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from envsolve.explain import answer as explain
+    from envsolve import explain as explain
+    from envsolve import render as render
     from envsolve.host import probe as probe
     from envsolve.lock import make_lock as make_lock
     from envsolve.matrices import load as load_facts
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from envsolve.models import Lock as Lock
     from envsolve.models import Request as Request
     from envsolve.models import Solution as Solution
-    from envsolve.render import render as render
     from envsolve.request import build_request as build_request
     from envsolve.solver import solve as solve
 
@@ -39,17 +39,18 @@ __all__ = [
     "solve",
 ]
 
-_HOMES = {
+# Name -> its module and its name there; None: the module itself (explain.answer, explain.why, render.render).
+_HOMES: dict[str, tuple[str, str | None]] = {
     "Host": ("models", "Host"),
     "Lock": ("models", "Lock"),
     "Request": ("models", "Request"),
     "Solution": ("models", "Solution"),
     "build_request": ("request", "build_request"),
-    "explain": ("explain", "answer"),
+    "explain": ("explain", None),
     "load_facts": ("matrices", "load"),
     "make_lock": ("lock", "make_lock"),
     "probe": ("host", "probe"),
-    "render": ("render", "render"),
+    "render": ("render", None),
     "solve": ("solver", "solve"),
 }
 
@@ -59,7 +60,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _HOMES[name]
-    return getattr(import_module(f"{__name__}.{module}"), attribute)
+    home = import_module(f"{__name__}.{module}")
+    return home if attribute is None else getattr(home, attribute)
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,333 @@
+"""The command line: parse, call, print. What the commands do lives in pipeline.py and beyond."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from envsolve import __version__
+from envsolve.errors import EnvsolveError, Exit, NoCombinationError, SmokeError, UsageError
+from envsolve.present import emit, emit_json, show_error
+from envsolve.talk import Talk, wants_color
+
+Texts = list[str] | None
+Text = str | None
+Targets = Annotated[Texts, typer.Argument(metavar="TARGET...", show_default=False)]
+GpuNames = Annotated[Texts, typer.Option("--gpu", metavar="NAME", help="auto, none, 'RTX 3090', sm_86; repeatable")]
+RequireGpu = Annotated[bool | None, typer.Option("--require-gpu", help="no answer rather than one on the CPU")]
+Driver = Annotated[Text, typer.Option("--driver", metavar="VERSION", help="driver of the machine --gpu describes")]
+PythonName = Annotated[Text, typer.Option("--python", metavar="X.Y", help="the Python it must have")]
+OsName = Annotated[Text, typer.Option("--os", metavar="NAME", help="the OS release it must have")]
+Accepted = Annotated[Texts, typer.Option("--accept", metavar="jit|substitute", help="admit these; repeatable")]
+AsOf = Annotated[Text, typer.Option("--as-of", metavar="DATE", help="packages as of this date")]
+BuildIt = Annotated[bool, typer.Option("--build", help="go on: build and smoke-test")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="answer only: lock and write nothing")]
+Output = Annotated[Text, typer.Option("--output", "-o", metavar="DIR", help="folder to write [envsolve]")]
+BackendName = Annotated[Text, typer.Option("--backend", metavar="NAME", help="auto, docker, podman or local")]
+Prefix = Annotated[Text, typer.Option("--prefix", metavar="DIR", help="where the local engine builds")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="say nothing on stderr but warnings and errors")]
+Offline = Annotated[bool, typer.Option("--offline", help="use cached index pages, fetch nothing")]
+Force = Annotated[bool, typer.Option("--force", help="overwrite files that were edited by hand")]
+Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 3 when it is out of date")]
+Folder = Annotated[str, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
+Axis = Annotated[Text, typer.Argument(metavar="AXIS", help="python, cuda, os, tensorflow, ...")]
+Spec = Annotated[str, typer.Argument(metavar="PACKAGE==VERSION", show_default=False)]
+Table = Annotated[Text, typer.Argument(metavar="TABLE", show_default=False)]
+
+
+def solve(
+    targets: Targets = None,
+    gpu: GpuNames = None,
+    require_gpu: RequireGpu = None,
+    driver: Driver = None,
+    python: PythonName = None,
+    os_name: OsName = None,
+    accept: Accepted = None,
+    as_of: AsOf = None,
+    backend: BackendName = None,
+    build: BuildIt = False,
+    prefix: Prefix = None,
+    dry_run: DryRun = False,
+    output: Output = None,
+    force: Force = False,
+    json: Json = False,
+    offline: Offline = False,
+    quiet: Quiet = False,
+) -> None:
+    """Answer what runs TARGET... (tf==1.4 keras==2.0.8) here and why, and write a folder that builds it."""
+    from envsolve import explain, pipeline
+    from envsolve.config import defaults
+
+    if dry_run and build:
+        raise UsageError("--dry-run contradicts --build", code="contradictory-options")
+    if prefix and not build:
+        raise UsageError("--prefix says where --build builds, and --build is missing", code="contradictory-options")
+    options = defaults()
+    typed = {
+        "targets": targets, "gpu": gpu, "require_gpu": require_gpu, "driver": driver, "python": python,
+        "os": os_name, "accept": accept, "as_of": as_of, "backend": _backend(backend, prefix), "output": output,
+    }  # fmt: skip
+    options |= {name: value for name, value in typed.items() if value not in (None, [])}
+    words, folder = options.pop("targets", ()), Path(options.pop("output", "envsolve"))
+    solution = pipeline.answer(words, **options, to_build=build)
+    document = explain.document(solution) if json else {}
+    if not json:
+        emit(explain.answer(solution, wants_color(sys.stdout)))
+    elif solution.chosen is None or dry_run:
+        emit_json(document)
+    if solution.chosen is None:
+        show_error(NoCombinationError("nothing satisfies the request as it is; the answer says why and what would"))
+        raise typer.Exit(Exit.NO_COMBINATION)
+    if dry_run:
+        return
+    try:
+        _write_and_build(solution, folder, document, build, prefix, force, offline, json, Talk(quiet))
+    except EnvsolveError as error:
+        if not json:
+            raise
+        from envsolve.present import error_document
+
+        emit_json(document | {"error": error_document(error)})
+        show_error(error)
+        raise typer.Exit(error.exit_code) from None
+    if json:
+        emit_json(document)
+
+
+def _write_and_build(
+    solution: Any, folder: Path, document: dict[str, Any], build: bool, prefix: str | None, force: bool,
+    offline: bool, json: bool, talk: Talk,
+) -> None:  # fmt: skip
+    """After the answer: lock, write, and with --build build and prove. Adds what it did to the JSON document."""
+    from envsolve import folder as folders
+    from envsolve import pipeline
+    from envsolve.present import written_text
+
+    with talk.step("lock"):
+        prepared = pipeline.prepare(solution, offline=offline, talk=talk)
+    folders.write(folder, prepared.files, force=force)
+    talk.say(written_text(folder, prepared.lock))
+    document["folder"] = str(folder)
+    document["lock"] = {"as_of": prepared.lock.as_of.isoformat(), "packages": len(prepared.lock.packages)}
+    if build:
+        _build(folder, prepared.lock, None, prefix, document, json, talk)
+
+
+def _build(
+    folder: Path, lock: Any, backend: str | None, prefix: str | None, document: dict[str, Any], json: bool, talk: Talk
+) -> None:
+    from envsolve import pipeline
+
+    with talk.step("build"):
+        engine, built = pipeline.build(folder, lock, talk, backend=backend, prefix=_path(prefix))
+    with talk.step("smoke test"):
+        outcome = pipeline.run_smoke(engine, built, lock, folder, talk)
+    _report(outcome, document, json)
+
+
+def _report(outcome: Any, document: dict[str, Any], json: bool) -> None:
+    """The smoke report on stdout; raises SmokeError when it failed."""
+    from envsolve.present import built_document, smoke_text
+
+    document |= built_document(outcome)
+    if not json:
+        emit(smoke_text(outcome.smoke, outcome.built.tag or ""))
+    if not outcome.smoke.ok:
+        failed = tuple(f"{c.name}: {c.detail}" for c in outcome.smoke.checks if not c.ok)
+        log = (outcome.smoke.log.strip(),) if outcome.smoke.log.strip() and not failed else ()
+        raise SmokeError(f"it was built, and its smoke test failed in {outcome.built.subject}", facts=failed + log)
+
+
+def _backend(backend: str | None, prefix: str | None) -> str | None:
+    """``--prefix`` is the local engine's; without a name it names that engine."""
+    if prefix and backend in ("docker", "podman"):
+        raise UsageError(f"--prefix is for --backend local, not {backend}", code="contradictory-options")
+    return "local" if prefix else backend
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+def build(
+    folder: Folder, backend: BackendName = None, prefix: Prefix = None, json: Json = False, quiet: Quiet = False
+) -> None:
+    """Build a folder that envsolve wrote, and smoke-test it."""
+    _with_document("envsolve/build-1", json, lambda document: _build(
+        Path(folder), _read_lock(folder), _backend(backend, prefix), prefix, document, json, Talk(quiet)
+    ))  # fmt: skip
+
+
+def smoke(
+    folder: Folder, backend: BackendName = None, prefix: Prefix = None, json: Json = False, quiet: Quiet = False
+) -> None:
+    """Run the smoke test of a folder, building it first when that was not done."""
+    from envsolve import pipeline
+
+    def run(document: dict[str, Any]) -> None:
+        talk = Talk(quiet)
+        engine = _backend(backend, prefix)
+        _report(
+            pipeline.smoke(Path(folder), _read_lock(folder), talk, backend=engine, prefix=_path(prefix)), document, json
+        )
+
+    _with_document("envsolve/smoke-1", json, run)
+
+
+def _with_document(schema: str, json: bool, run: Callable[[dict[str, Any]], None]) -> None:
+    """Run; with --json print one document, also when the run ends in a failed smoke test."""
+    document: dict[str, Any] = {"schema": schema}
+    try:
+        run(document)
+    except SmokeError as error:
+        if not json:
+            raise
+        emit_json(document)
+        show_error(error)
+        raise typer.Exit(error.exit_code) from None
+    if json:
+        emit_json(document)
+
+
+def _read_lock(folder: str) -> Any:
+    from envsolve.folder import read_lock
+
+    return read_lock(Path(folder))
+
+
+def why(folder: Folder, axis: Axis = None, json: Json = False) -> None:
+    """Say which facts led to a lock, all of them or those of one axis."""
+    from envsolve import explain
+
+    stack = _read_lock(folder).stack
+    text = explain.why(stack, axis)
+    axes = list(dict.fromkeys(r.axis.rpartition(":")[2] for r in stack.reasons))
+    if axis and not text:
+        hints = tuple(f"envsolve why {folder} {known}" for known in axes)
+        raise UsageError(f"the lock has no reason about {axis}", hints=hints, code="unknown-axis")
+    if not json:
+        emit(text)
+        return
+    reasons = [
+        r.model_dump(mode="json") for r in stack.reasons if axis is None or axis in (r.axis, r.axis.partition(":")[2])
+    ]
+    emit_json({"schema": "envsolve/why-1", "reasons": reasons})
+
+
+def lock(
+    folder: Folder, check: Check = False, force: Force = False, offline: Offline = False, quiet: Quiet = False
+) -> None:
+    """Lock a folder again from its own request, or check that nothing would change."""
+    from envsolve import folder as folders
+    from envsolve import pipeline
+
+    old, talk = _read_lock(folder), Talk(quiet)
+    with talk.step("lock"):
+        new = pipeline.relock(old, offline=offline, talk=talk)
+    if check:
+        pipeline.check_lock(old, new)
+        talk.say(f"{folder} is up to date")
+        return
+    folders.write(Path(folder), pipeline.rendered(new), force=force)
+
+
+def render(folder: Folder, check: Check = False, force: Force = False) -> None:
+    """Write a folder's files again from its lock, or check that they are what it gives."""
+    from envsolve import folder as folders
+    from envsolve import pipeline
+
+    files = pipeline.rendered(_read_lock(folder))
+    if check:
+        pipeline.check_files(Path(folder), files)
+    else:
+        folders.write(Path(folder), files, force=force)
+
+
+def doctor(json: Json = False, offline: Offline = False) -> None:
+    """Check whether this machine can solve, lock, build and run."""
+    from envsolve.doctor import examine, findings_text
+
+    findings = examine(offline=offline)
+    if json:
+        emit_json({"schema": "envsolve/doctor-1", "findings": [f.model_dump(mode="json") for f in findings]})
+    else:
+        emit(findings_text(findings, wants_color(sys.stdout)))
+    if any(f.severity == "blocks" for f in findings):
+        raise typer.Exit(Exit.NOT_READY)
+
+
+def scan(path: str, json: Json = False) -> None:  # noqa: ARG001  (the contract's options, for later)
+    """Read a repository or a model file (not there yet)."""
+    raise UsageError(
+        f"scan {path}: reading a repository or a model file is not there yet",
+        hints=("envsolve NAME==VERSION ...   # name what it needs",),
+        code="not-yet",
+    )
+
+
+def matrix_show(spec: Spec, json: Json = False) -> None:
+    """Print the records of a build, each fact with its source."""
+    from envsolve.matrices import load
+    from envsolve.matrix_view import records, show_text
+
+    found = records(spec, load())
+    if json:
+        emit_json({"schema": "envsolve/builds-1", "builds": found})
+    else:
+        emit(show_text(found))
+
+
+def matrix_list(kind: Table = None, json: Json = False) -> None:
+    """List frameworks, gpus, cuda, cudnn, systems, images, pythons or caps; or a framework's builds."""
+    from envsolve.matrices import load
+    from envsolve.matrix_view import listing
+
+    rows = listing(kind, load())
+    if json:
+        emit_json({"schema": "envsolve/list-1", "rows": rows})
+    else:
+        emit("\n".join(rows))
+
+
+def matrix_lint(json: Json = False) -> None:
+    """Check the database for meaning; exit 7 when a rule is broken."""
+    from envsolve.lint import lint
+
+    findings = lint()
+    if json:
+        emit_json({"schema": "envsolve/lint-1", "findings": [str(f) for f in findings]})
+    else:
+        emit("\n".join(map(str, findings)) or "the database keeps its rules")
+    if findings:
+        raise typer.Exit(Exit.BAD_DATABASE)
+
+
+def matrix_stats(json: Json = False) -> None:
+    """Count what the database knows, how it was come by, and what is unknown."""
+    from envsolve.matrices import load
+    from envsolve.matrix_view import statistics, statistics_text
+
+    stats = statistics(load())
+    if json:
+        emit_json({"schema": "envsolve/stats-1", **stats})
+    else:
+        emit(statistics_text(stats))
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "solve": solve, "build": build, "smoke": smoke, "why": why, "lock": lock, "render": render, "doctor": doctor,
+    "scan": scan, "matrix show": matrix_show, "matrix list": matrix_list, "matrix lint": matrix_lint,
+    "matrix stats": matrix_stats,
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code. No input ends in a traceback."""
+    from envsolve.dispatch import run
+
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments), COMMANDS, __version__))

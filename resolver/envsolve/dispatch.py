@@ -1,0 +1,177 @@
+"""Which command a command line means, and how whatever happens in it ends: one exit code, one error shape."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from envsolve.errors import EnvsolveError, Exit, NotReadyError, UsageError
+from envsolve.present import emit, emit_json, error_document, show_error
+
+Commands = Mapping[str, Callable[..., None]]
+
+VALUE_OPTIONS = frozenset(
+    {"--gpu", "--driver", "--python", "--os", "--accept", "--as-of", "--backend", "--prefix", "--output", "-o"}
+)
+"""Options that take the next word; needed to find the command among options."""
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+_CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def run(arguments: list[str], commands: Commands, version: str) -> int:
+    """Run one command line -> its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode must not end in a defect
+    try:
+        code = _guarded(arguments, commands, version)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush at exit
+        return BROKEN_PIPE
+    except OSError as error:
+        return _fail(_from_os(error), as_json=False)
+    return code
+
+
+def _guarded(arguments: list[str], commands: Commands, version: str) -> int:
+    as_json = "--json" in arguments
+    try:
+        if "--version" in arguments:
+            emit(f"envsolve {version}")
+            return Exit.DONE
+        name, rest = split(arguments, commands)
+        return _invoke(name, rest, commands)
+    except EnvsolveError as error:
+        return _fail(_with_command_hint(error, arguments, commands), as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write("\ninterrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        return _fail(_from_os(error), as_json)
+    except Exception as error:
+        if os.environ.get("ENVSOLVE_DEBUG"):
+            raise
+        return _fail(_defect(error, arguments, version), as_json)
+
+
+def split(arguments: list[str], commands: Commands) -> tuple[str, list[str]]:
+    """The command's name and its arguments; ``solve`` when no command is named.
+
+    Options may stand before the command's name. Raises UsageError for half a command ("matrix" alone).
+    """
+    position, skip = None, False
+    for at, word in enumerate(arguments):
+        if skip:
+            skip = False
+        elif word in VALUE_OPTIONS:
+            skip = True
+        elif word == "--" or not word.startswith("-"):
+            position = at
+            break
+    if position is None:
+        return "solve", arguments
+    first, before, after = arguments[position], arguments[:position], arguments[position + 1 :]
+    if first in commands:
+        return first, before + after
+    groups = [name for name in commands if name.startswith(f"{first} ")]
+    if not groups:
+        return "solve", arguments
+    if after and f"{first} {after[0]}" in commands:
+        return f"{first} {after[0]}", before + after[1:]
+    if "--help" in arguments:
+        emit("\n".join(f"envsolve {name}   {_summary(commands[name])}" for name in groups))
+        raise typer.Exit(Exit.DONE)
+    raise UsageError(
+        f"{first}: which of its commands?" if not after else f"{first} {after[0]}: there is no such command",
+        hints=tuple(f"envsolve {name}" for name in groups),
+        code="unknown-command",
+    )
+
+
+def _summary(function: Callable[..., None]) -> str:
+    return (function.__doc__ or "").partition("\n")[0]
+
+
+def _invoke(name: str, arguments: list[str], commands: Commands) -> int:
+    """Parse and call one command. Only that one is built: a cold process should start fast."""
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+    epilog = None
+    if name == "solve" and "--help" in arguments:
+        rows = [f"  {other:<14}{_summary(function)}" for other, function in commands.items() if other != "scan"]
+        epilog = "\b\nCommands (envsolve COMMAND --help):\n" + "\n".join(rows)
+    app.command(epilog=epilog)(commands[name])
+    program = "envsolve" if name == "solve" else f"envsolve {name}"
+    try:
+        code = typer.main.get_command(app).main(arguments, prog_name=program, standalone_mode=False)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except _CLICK_ERROR as error:
+        raise _from_click(error, program) from None
+    return int(code) if isinstance(code, int) else Exit.DONE
+
+
+def _from_click(error: Any, program: str) -> UsageError:
+    kind = type(error).__name__
+    code = {"NoSuchOption": "unknown-option", "MissingParameter": "missing-argument"}.get(kind, "bad-option")
+    return UsageError(str(error.format_message()), hints=(f"{program} --help",), code=code)
+
+
+def _from_os(error: OSError) -> EnvsolveError:
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in _FULL:
+        return NotReadyError(f"{where}the disk is full", hints=("df -h",), code="disk-full")
+    return NotReadyError(f"{where}{error.strerror or error}", code="system")
+
+
+def _with_command_hint(error: EnvsolveError, arguments: list[str], commands: Commands) -> EnvsolveError:
+    """A word that looks like a command was perhaps meant as one."""
+    if error.code == "no-framework":
+        words = [word for word in arguments if not word.startswith("-")]
+        names = {name.partition(" ")[0] for name in commands}
+        near = get_close_matches(words[0], sorted(names), n=1) if words else []
+        error.hints = (*(f"envsolve {name} --help" for name in near), *error.hints)
+    return error
+
+
+def _fail(error: EnvsolveError, as_json: bool) -> int:
+    show_error(error)
+    if as_json:
+        emit_json(error_document(error))
+    return int(error.exit_code)
+
+
+def _defect(error: Exception, arguments: list[str], version: str) -> EnvsolveError:
+    """An error nobody foresaw: what to report, without a raw traceback."""
+    import shlex
+
+    frame = error.__traceback__
+    places = []
+    while frame is not None:
+        places.append(f"{Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno}")
+        frame = frame.tb_next
+    command = shlex.join(["envsolve", *arguments])
+    return EnvsolveError(
+        f"a defect in envsolve: {type(error).__name__}: {error}",
+        facts=(
+            f"at {' > '.join(places[-4:])}",
+            f"envsolve {version}, Python {sys.version.split()[0]}, {sys.platform}",
+            f"command: {command}",
+            "please report these lines",
+        ),
+        hints=(f"ENVSOLVE_DEBUG=1 {command}   # shows the traceback, worth adding to the report",),
+        code="defect",
+    )

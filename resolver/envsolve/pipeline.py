@@ -1,0 +1,204 @@
+"""The whole way as a library: words -> Solution -> lock and files -> build -> smoke report. Prints nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envsolve.errors import NoCombinationError, OutOfDateError
+from envsolve.host import probe
+from envsolve.matrices import Facts, load
+from envsolve.models import Lock, SmokeReport, Solution
+from envsolve.request import build_request
+from envsolve.solver import solve
+
+if TYPE_CHECKING:
+    from envsolve.engine.base import BuildSettings, Built, Engine
+    from envsolve.talk import Talk
+
+
+def answer(
+    words: Sequence[str],
+    *,
+    facts: Facts | None = None,
+    gpu: Sequence[str] = ("auto",),
+    require_gpu: bool = False,
+    driver: str | None = None,
+    python: str | None = None,
+    os: str | None = None,
+    accept: Sequence[str] = (),
+    as_of: date | str | None = None,
+    backend: str = "auto",
+    to_build: bool = False,
+) -> Solution:
+    """What works on this machine, or on the one described by ``gpu`` and ``driver``.
+
+    ``to_build``: it will be built here, so that without a container engine the interpreters present decide, as
+    with ``backend="local"``. Raises UsageError for what cannot be understood.
+    """
+    facts = facts or load()
+    request = build_request(
+        words, facts, gpu=gpu, require_gpu=require_gpu, driver=driver, python=python, os=os, accept=accept,
+        as_of=as_of, backend=backend,
+    )  # fmt: skip
+    host = probe(request, facts, interpreters=request.backend == "local")
+    if to_build and request.backend == "auto" and host.engine is None:
+        request = request.model_copy(update={"backend": "local"})
+        host = probe(request, facts, interpreters=True)
+    return solve(request, host, facts)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A lock, and the text of every file of its folder by relative path."""
+
+    lock: Lock
+    files: dict[str, str]
+
+
+def prepare(
+    solution: Solution,
+    *,
+    facts: Facts | None = None,
+    offline: bool = False,
+    as_of: date | None = None,
+    talk: Talk | None = None,
+) -> Prepared:
+    """Lock a solution as of a date (default: the request's, else one from the framework's era), and render it.
+
+    Raises NoCombinationError when nothing was chosen, NotReadyError when the index cannot be read.
+    """
+    if solution.chosen is None:
+        raise NoCombinationError("nothing satisfies the request, so there is nothing to lock")
+    lock = _locked(solution, facts or load(), offline, as_of or solution.request.as_of, talk)
+    return Prepared(lock, rendered(lock))
+
+
+def _locked(solution: Solution, facts: Facts, offline: bool, as_of: date | None, talk: Talk | None) -> Lock:
+    from envsolve.lock import make_lock
+    from envsolve.lock.index import Index
+    from envsolve.lock.pipconfig import user_config
+
+    if solution.chosen is None:
+        raise AssertionError("checked by the callers")
+    index = Index(user_config(), offline=offline)
+    try:
+        return make_lock(
+            solution.chosen, solution.request, solution.host, facts,
+            index=index, as_of=as_of, say=talk.log if talk else None,
+        )  # fmt: skip
+    finally:
+        index.close()
+
+
+def rendered(lock: Lock) -> dict[str, str]:
+    """Every file of a lock's folder."""
+    from envsolve.render import render
+
+    return render(lock)
+
+
+def relock(lock: Lock, *, facts: Facts | None = None, offline: bool = False, talk: Talk | None = None) -> Lock:
+    """The lock that the same request on the same host, as of the same date, gives today.
+
+    Raises NoCombinationError when the database now says that nothing does.
+    """
+    facts = facts or load()
+    solution = solve(lock.request, lock.host, facts)
+    if solution.chosen is None:
+        raise NoCombinationError("the database now knows no combination for the request of this lock")
+    return _locked(solution, facts, offline, lock.as_of, talk)
+
+
+def check_lock(lock: Lock, again: Lock) -> None:
+    """Raises OutOfDateError, naming what differs, unless two locks give the same environment."""
+    old, new = lock.model_dump(mode="json"), again.model_dump(mode="json")
+    ignored = {"envsolve", "facts", "host"}
+    fields = [name for name in old if name not in ignored and old[name] != new[name]]
+    if fields:
+        raise OutOfDateError(
+            "the lock is not what its request gives today", facts=tuple(_differences(lock, again, fields))
+        )
+
+
+def _differences(lock: Lock, again: Lock, fields: Sequence[str]) -> list[str]:
+    lines = [f"{name} differs" for name in fields if name != "packages"]
+    before, after = ({p.name: p.version for p in one.packages} for one in (lock, again))
+    lines += [
+        f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+    return lines or ["a file of a package differs"]
+
+
+def check_files(folder: Path, files: dict[str, str]) -> None:
+    """Raises OutOfDateError, naming them, unless every rendered file stands in the folder as rendered."""
+    stale = []
+    for name, text in sorted(files.items()):
+        try:
+            same = (folder / name).read_text("utf-8") == text
+        except (OSError, UnicodeDecodeError):
+            same = False
+        if not same:
+            stale.append(name)
+    if stale:
+        raise OutOfDateError(
+            f"{folder}: {', '.join(stale)} not as the lock renders",
+            hints=(f"envsolve render {folder}", f"envsolve render {folder} --force   # gives up edits by hand"),
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was built, by which engine, and what the smoke test found."""
+
+    engine: str
+    built: Built
+    smoke: SmokeReport
+
+
+def build(
+    folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, prefix: Path | None = None
+) -> tuple[Engine, Built]:
+    """Build a folder with the engine that the lock's request names, or ``backend``, or the one that answers.
+
+    Raises NotReadyError (no engine) or BuildError.
+    """
+    from envsolve.engine import select
+
+    engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu")
+    talk.say(f"engine: {engine.name}")
+    return engine, engine.build(folder, lock, _settings(prefix), talk)
+
+
+def smoke(folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, prefix: Path | None = None) -> Outcome:
+    """Build when an earlier build of this lock is not there, and run the probe inside.
+
+    Raises NotReadyError, BuildError; a probe that fails is a report, not an error.
+    """
+    from envsolve.engine import select
+
+    engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu")
+    built = engine.find(folder, lock, _settings(prefix))
+    if built is None:
+        built = engine.build(folder, lock, _settings(prefix), talk)
+    return run_smoke(engine, built, lock, folder, talk)
+
+
+def run_smoke(engine: Engine, built: Built, lock: Lock, folder: Path, talk: Talk) -> Outcome:
+    """Prove what was built."""
+    from envsolve.smoke import smoke as prove
+
+    return Outcome(engine.name, built, prove(engine, built, lock, folder, talk))
+
+
+def _settings(prefix: Path | None) -> BuildSettings:
+    """The user's index, certificates and proxies for the build; they stay out of what is built."""
+    from envsolve.engine.base import BuildSettings
+    from envsolve.lock.pipconfig import container_settings, user_config
+
+    return BuildSettings(prefix=prefix, container=container_settings(user_config()))
