@@ -32,7 +32,6 @@ def assemble(
     resolution: Resolution,
     as_of: date,
     as_of_reason: str,
-    notes: Iterable[str],
 ) -> Lock:
     """The lock; nothing of this machine but what the Host says of its hardware gets into it."""
     brought = tuple(f"{c.package}=={c.version}" for c in stack.frameworks if canonical(c.package) in provided)
@@ -52,7 +51,7 @@ def assemble(
         system_packages=_merged(cap.system for cap in resolution.settled),
         build_packages=_merged(_build_system(cap, resolution.packages) for cap in resolution.settled),
         environment=_environment(stack, facts, resolution.settled),
-        notes=tuple(sorted({*resolution.notes, *notes})),
+        notes=resolution.notes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
@@ -87,17 +87,15 @@ def _split(filename: str, name: str) -> tuple[str, str | None] | None:
 class World:
     """The index as of a day, seen from one target.
 
-    ``tools`` are exempt from the day: later versions come last, and the version given (if one is) first.
+    ``undated``: projects exempt from the day. Of them, too, what was there on the day comes first.
     """
 
-    def __init__(
-        self, index: Index, target: Target, as_of: date, tools: Mapping[str, Version | None] | None = None
-    ) -> None:
+    def __init__(self, index: Index, target: Target, as_of: date, *, undated: Iterable[str] = ()) -> None:
         self.index = index
         self.target = target
         self.as_of = as_of
         self._day = as_of.isoformat()
-        self._tools = tools or {}
+        self._undated = frozenset(undated)
         self._releases: dict[str, Releases] = {}
 
     def releases(self, name: str) -> Releases:
@@ -108,7 +106,7 @@ class World:
 
     def _sort(self, project: Project) -> Releases:
         releases = Releases(project.name, project.known)
-        day = _FOREVER if project.name in self._tools else self._day
+        day = _FOREVER if project.name in self._undated else self._day
         for file in project.files:
             found = _split(file.filename, project.name)
             version = parse_version(found[0]) if found else None
@@ -122,16 +120,10 @@ class World:
             if usable:
                 releases.candidates[version] = Candidate(version, tuple(k.file for k in usable))
         releases.order = _order(releases, day)
-        if project.name in self._tools:
-            releases.order = self._tool_order(releases, self._tools[project.name])
+        if project.name in self._undated:
+            early = [v for v in releases.order if releases.candidates[v].file.day <= self._day]
+            releases.order = (*early, *sorted(set(releases.order) - set(early)))
         return releases
-
-    def _tool_order(self, releases: Releases, first: Version | None) -> tuple[Version, ...]:
-        """The version given, then those of the day, newest first, then later ones, oldest first."""
-        early = [v for v in releases.order if releases.candidates[v].file.day <= self._day]
-        late = sorted(v for v in releases.order if v not in early)
-        given = [first] if first in releases.candidates and first is not None else []
-        return tuple(dict.fromkeys([*given, *early, *late]))
 
     def _judge(self, file: File, tags: str | None, day: str) -> Known:
         rank = _SDIST_RANK if tags is None else self.target.rank(tags)

@@ -6,6 +6,8 @@ The default is the day on which everything that was asked for first existed for 
   a newer Python needs companions that have wheels for that Python too, so the file's day counts, not the release's.
 * For a companion that was asked for by version it is the first day on which some file satisfied it: a request
   for a newer companion moves the day, a mere upper bound does not.
+* For the Python it is its first release: before that day there were no wheels for it, whatever the frameworks
+  (Theano and Keras are plain Python and install on Pythons that came years after them).
 * The month lets companions catch up with a first release (Keras, estimators and TensorBoard come days later than
   the TensorFlow they belong to; bug-fix releases of a .0 come within weeks), and is short enough to keep out the
   next incompatible generation, which takes a quarter or more. It also covers that files of one release are
@@ -35,8 +37,14 @@ class Appearance:
 
     text: str
     day: date
-    filename: str
     framework: bool
+    filename: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The day, and what came on it."""
+        came = f"{self.filename} was uploaded" if self.filename else f"{self.text} was released"
+        return f"{self.day.isoformat()}, when {came}"
 
 
 def first_appearance(world: World, requirement: Requirement, text: str, *, framework: bool) -> Appearance | None:
@@ -52,19 +60,16 @@ def first_appearance(world: World, requirement: Requirement, text: str, *, frame
     if not files:
         return None
     first = min(files, key=lambda f: (f.upload_time, f.filename))
-    return Appearance(text, date.fromisoformat(first.day), first.filename, framework)
+    return Appearance(text, date.fromisoformat(first.day), framework, first.filename)
 
 
 def default_day(appearances: Sequence[Appearance], today: date) -> tuple[date, str]:
-    """The day, and the sentence that says where it comes from."""
-    if not appearances:
-        return today, "today: nothing asked for comes from the index"
+    """The day, and the sentence that says where it comes from. There is at least one appearance: the Python's."""
     last = max(appearances, key=lambda a: (a.day, a.text))
     wanted = last.day + timedelta(days=MARGIN_DAYS)
-    when = f"{last.day.isoformat()}, when {last.filename} was uploaded"
     if wanted > today:
-        return today, f"today, less than {MARGIN_DAYS} days after {when}"
-    return wanted, f"{MARGIN_DAYS} days after {when}"
+        return today, f"today, less than {MARGIN_DAYS} days after {last.sentence}"
+    return wanted, f"{MARGIN_DAYS} days after {last.sentence}"
 
 
 def check_day(as_of: date, appearances: Sequence[Appearance]) -> None:

@@ -97,11 +97,12 @@ def make_lock(
         resolution=resolution,
         as_of=day,
         as_of_reason=reason,
-        notes=index.notes,
     )
 
 
 def _tell(say: Say, resolution: Resolution, index: Index) -> None:
+    for note in index.notes:  # they speak of this machine's settings, so they are said and not locked
+        say(f"note: {note}")
     sdists = sum(not p.candidate.file.is_wheel for p in resolution.packages.values())
     counts = index.counts
     say(
@@ -180,6 +181,8 @@ def _day(job: _Job, asked: Sequence[Asked], given: date | None) -> tuple[date, s
         appearance = first_appearance(world, one.requirement, text, framework=framework)
         if appearance is not None:
             found.append(appearance)
+    release = python_release(job.stack, job.facts)
+    found.append(Appearance(f"Python {release.version}", release.released, framework=False))
     today = datetime.now(tz=timezone.utc).date()
     if given is None:
         return default_day(found, today)
@@ -193,22 +196,7 @@ def _day(job: _Job, asked: Sequence[Asked], given: date | None) -> tuple[date, s
 
 
 def _resolve(job: _Job, asked: Sequence[Asked], day: date) -> Resolution:
-    """With the build tools of the day where something is built from source, else with the last ones.
-
-    Sdists of an era were written for its setuptools; where nothing is built, the newest serves as well.
-    """
-    release = python_release(job.stack, job.facts)
-    dated: dict[str, Version | None] = dict.fromkeys(TOOLS)
-    resolution = _attempt(job, asked, day, dated)
-    if resolution.has_sdists:
-        return resolution
-    last = {**dated, "setuptools": Version(release.setuptools), "wheel": Version(release.wheel)}
-    again = _attempt(job, asked, day, last)
-    return resolution if again.has_sdists else again
-
-
-def _attempt(job: _Job, asked: Sequence[Asked], day: date, tools: Mapping[str, Version | None]) -> Resolution:
-    world = World(job.index, job.target, day, tools)
+    world = World(job.index, job.target, day, undated=TOOLS)
     release = python_release(job.stack, job.facts)
     caps = CapBook.of(job.facts.caps, release.backports, job.target, job.rename)
     try:

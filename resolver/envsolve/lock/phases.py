@@ -8,6 +8,9 @@ from envsolve.lock.resolve import Pinned
 from envsolve.models import Phase
 
 TOOLS = ("pip", "setuptools", "wheel")
+"""Installed first. setuptools and wheel are of the day where they can be: sdists were written for the setuptools
+of their time, and its later releases dropped what they call (2to3, Feature) and what packages import at run time
+(pkg_resources)."""
 
 
 def phases(packages: Mapping[str, Pinned]) -> dict[str, tuple[Phase, int]]:
@@ -17,7 +20,7 @@ def phases(packages: Mapping[str, Pinned]) -> dict[str, tuple[Phase, int]]:
     count. Sdists that require each other share a level.
     """
     tools = _reachable(packages, [name for name in TOOLS if name in packages])
-    found: dict[str, tuple[Phase, int]] = {name: ("build", 0) for name in tools}
+    found: dict[str, tuple[Phase, int]] = dict.fromkeys(tools, ("build", 0))
     sdists = {n for n, p in packages.items() if n not in tools and not p.candidate.file.is_wheel}
     found |= {name: ("wheel", 0) for name in packages if name not in tools and name not in sdists}
     needs = {name: _reachable(packages, [name]) & sdists for name in sdists}
@@ -26,7 +29,7 @@ def phases(packages: Mapping[str, Pinned]) -> dict[str, tuple[Phase, int]]:
     while left:
         # Ready: all that it needs is placed already or needs it back (a cycle).
         ready = {n for n in left if all(m not in left or n in needs[m] for m in needs[n])}
-        found |= {name: ("sdist", level) for name in ready}
+        found |= dict.fromkeys(ready, ("sdist", level))
         left -= ready
         level += 1
     return dict(sorted(found.items()))

@@ -108,7 +108,9 @@ class PackageProvider:
 
     # -- requirements ---------------------------------------------------------------------------------------
 
-    def demand(self, condition: tuple[Term[Version], ...], wanted: Requirement, reason: Reason) -> Iterator[Rule[Version, Reason]]:
+    def demand(
+        self, condition: tuple[Term[Version], ...], wanted: Requirement, reason: Reason
+    ) -> Iterator[Rule[Version, Reason]]:
         """Under the condition, one of the versions that the requirement admits must be there."""
         name = canonical(wanted.name)
         allowed = frozenset(v for v in self.versions(name) if admits(wanted.specifier, v))

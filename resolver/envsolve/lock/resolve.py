@@ -17,7 +17,6 @@ from envsolve.lock.provider import PackageProvider, base
 from envsolve.lock.pubgrub import Resolver
 from envsolve.lock.reasons import Asked, Reason
 
-
 # How many of those who want a package its reason names.
 _NAMED = 4
 
