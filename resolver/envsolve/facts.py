@@ -129,6 +129,24 @@ class PythonRelease(Row):
     backports: tuple[str, ...] = Field((), description="projects whose module the standard library already has")
 
 
+class ToolFile(Frozen):
+    """One pure-Python wheel of a tool."""
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+
+
+class Tool(Row):
+    """A program that envsolve installs for its own use, apart from any environment (``tools.json``)."""
+
+    name: str
+    version: str
+    pythons: str = Field(description="PEP 440 specifier over 'X.Y': the Pythons it can make environments of")
+    files: tuple[ToolFile, ...] = Field(description="itself and all that it needs")
+
+
 class Build(Row):
     """One released build of a framework: a package at a version, in one variant."""
 

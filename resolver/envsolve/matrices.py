@@ -24,6 +24,7 @@ TABLES: dict[str, dict[str, type[schema.Row]]] = {
     "systems": {"systems": schema.System},
     "images": {"images": schema.Image},
     "pythons": {"pythons": schema.PythonRelease},
+    "tools": {"tools": schema.Tool},
 }
 
 
@@ -122,6 +123,11 @@ class Facts:
     def pythons(self) -> dict[str, schema.PythonRelease]:
         """Python minor versions by 'X.Y'."""
         return {row.version: row for row in self._table("pythons", "pythons")}
+
+    @cached_property
+    def tools(self) -> dict[str, schema.Tool]:
+        """Programs that envsolve installs for its own use, by name."""
+        return {row.name: row for row in self._table("tools", "tools")}
 
     @cached_property
     def caps(self) -> tuple[schema.Cap, ...]:
