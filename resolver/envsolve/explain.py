@@ -18,10 +18,23 @@ VERDICT_TEXT = {
 
 
 class _Paint:
-    """Colour where it is wanted; every sentence reads the same without."""
+    """Colour where it is wanted (every sentence reads the same without), and numbered sources."""
 
     def __init__(self, color: bool) -> None:
         self.color = color
+        self.sources: dict[str, int] = {}
+
+    def cite(self, text: str) -> str:
+        """The number of a source, as it stands at the end of a sentence."""
+        return self(f" [{self.sources.setdefault(text, len(self.sources) + 1)}]", DIM)
+
+    def sources_list(self) -> list[str]:
+        """The sources cited, for the end of the text."""
+        return (
+            ["", "Sources:", *(self(f"  [{n}] {text}", DIM) for text, n in self.sources.items())]
+            if self.sources
+            else []
+        )
 
     def __call__(self, text: str, *codes: str) -> str:
         return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self.color else text
@@ -63,7 +76,7 @@ def answer(solution: Solution, color: bool = False) -> str:
         lines += _conflict(solution, paint)
     else:
         lines += _chosen(solution, solution.chosen, paint)
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *paint.sources_list()]) + "\n"
 
 
 def _field(paint: _Paint, name: str, text: str) -> str:
@@ -85,7 +98,7 @@ def _chosen(solution: Solution, stack: Stack, paint: _Paint) -> list[str]:
     elif stack.device == "gpu":
         lines += _gpu_because(stack, paint)
     if stack.warnings:
-        lines += [f"{paint('warning:', YELLOW)} {w.text} [{w.source}]" for w in stack.warnings]
+        lines += [f"{paint('warning:', YELLOW)} {w.text}{paint.cite(w.source)}" for w in stack.warnings]
     if solution.alternatives:
         lines += ["", "Other stacks that work:"]
         lines += [_option(frameworks_line(s), s.command, s.device, paint) for s in solution.alternatives]
@@ -98,7 +111,9 @@ def _gpu_because(stack: Stack, paint: _Paint) -> list[str]:
 
 
 def _unmet(unmet: Unmet, paint: _Paint) -> list[str]:
-    lines = ["", "Why not the GPU:", *_sentences(unmet.core, paint)]
+    # That the version and the GPU were wanted is the question, not the reason.
+    reasons = [r for r in unmet.core if r.fact != "request" or "--" in r.text]
+    lines = ["", "Why not the GPU:", *_sentences(reasons, paint)]
     if unmet.relaxations:
         lines += ["", "What would use it:", *_ways(unmet.relaxations, paint)]
     else:
@@ -117,11 +132,13 @@ def _conflict(solution: Solution, paint: _Paint) -> list[str]:
 
 
 def _sentences(reasons: Iterable[Reason], paint: _Paint) -> list[str]:
-    lines = []
-    for reason in reasons:
-        where = "" if reason.how == "given" else paint(f"  [{reason.how}: {reason.source}, {reason.checked}]", DIM)
-        lines.append(f"  - {reason.text}{where}")
-    return lines
+    """What was looked up first, what was given after it."""
+    ordered = sorted(reasons, key=lambda r: (r.how == "given", r.axis != "verdict"))
+    return [f"  - {reason.text}{_cited(reason, paint)}" for reason in ordered]
+
+
+def _cited(reason: Reason, paint: _Paint) -> str:
+    return "" if reason.how == "given" else paint.cite(f"{reason.how} {reason.checked}: {reason.source}")
 
 
 def _ways(ways: Sequence[Relaxation], paint: _Paint) -> list[str]:
@@ -149,4 +166,4 @@ def why(stack: Stack, axis: str | None = None) -> str:
     for name, reasons in by_axis.items():
         value = getattr(stack, name, None)
         lines += [f"{name}: {value}" if isinstance(value, str) else name, *_sentences(reasons, paint)]
-    return "\n".join(lines) + "\n" if wanted else ""
+    return "\n".join([*lines, *paint.sources_list()]) + "\n" if wanted else ""

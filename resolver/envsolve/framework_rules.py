@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from envsolve import facts as schema
 from envsolve.finite import Mask
 from envsolve.models import Verdict
-from envsolve.prose import builds_named, listed
+from envsolve.prose import builds_named, listed, said_of
 from envsolve.verdict import on_gpu, worst
 from envsolve.world import NO_CUDA, Axis, World, at_least, build_id, covers, version_key
 
@@ -44,13 +44,13 @@ def _needs(world: World, fw: Axis) -> None:
     def libc_text(builds: Builds) -> str:
         libstdcxx = f" and GLIBCXX {builds[0].glibcxx}" if builds[0].glibcxx else ""
         older = f", older than {builds[0].glibc_below}" if builds[0].glibc_below else " or newer"
-        return f"{builds_named(builds)} needs glibc {builds[0].glibc or 'of any version'}{libstdcxx}{older}"
+        return said_of(builds, "needs", f"glibc {builds[0].glibc or 'of any version'}{libstdcxx}{older}")
 
     world.relate(
         fw,
         python,
         lambda b: python.only(*b.pythons),
-        lambda bs: f"{builds_named(bs)} exists for Python {_pythons(bs[0])}",
+        lambda bs: said_of(bs, "exists", f"for Python {_pythons(bs[0])}"),
         about=_about,
         evidence="pythons",
         detail=lambda b: tuple(b.pythons),
@@ -59,7 +59,7 @@ def _needs(world: World, fw: Axis) -> None:
         fw,
         device,
         lambda b: device.only(*b.devices) if len(b.devices) == 1 else None,
-        lambda bs: f"{builds_named(bs)} is built for the {bs[0].devices[0].upper()}",
+        lambda bs: said_of(bs, "is", f"built for the {bs[0].devices[0].upper()} only"),
         about=_about,
         evidence="devices",
     )
@@ -90,7 +90,7 @@ def _cpu_instructions(world: World, fw: Axis) -> None:
         fw,
         world.axes["cpu"],
         lambda b: 0 if set(b.cpu) - have else None,
-        lambda bs: f"{builds_named(bs)} needs the CPU instructions {listed(bs[0].cpu)}, which this CPU lacks",
+        lambda bs: said_of(bs, "needs", f"the CPU instructions {listed(bs[0].cpu)}, which this CPU lacks"),
         about=_about,
         evidence="cpu",
         detail=lambda b: b.cpu,
@@ -105,15 +105,15 @@ def _cuda(world: World, fw: Axis) -> None:
         "image": source.only("image"),
     }
     words = {
-        "system": "takes CUDA from the system",
-        "wheel": "brings its own CUDA",
-        "image": "comes with its image",
+        "system": ("takes", "CUDA from the system"),
+        "wheel": ("brings", "its own CUDA"),
+        "image": ("comes", "with an image of its own"),
     }
     world.relate(
         fw,
         cuda,
         lambda b: cuda.only(b.cuda) if b.cuda else None,
-        lambda bs: f"{builds_named(bs)} needs CUDA {bs[0].cuda}",
+        lambda bs: said_of(bs, "needs", f"CUDA {bs[0].cuda}"),
         about=_about,
         evidence="cuda",
         also=world.gpu_only,
@@ -122,7 +122,7 @@ def _cuda(world: World, fw: Axis) -> None:
         fw,
         source,
         lambda b: brings[b.cuda_source] if b.cuda_source else None,
-        lambda bs: f"{builds_named(bs)} {words[bs[0].cuda_source or 'system']}",
+        lambda bs: said_of(bs, *words[bs[0].cuda_source or "system"]),
         about=_about,
         evidence="cuda_source",
         also=world.gpu_only,
@@ -131,7 +131,7 @@ def _cuda(world: World, fw: Axis) -> None:
         fw,
         image,
         lambda b: image.mask(lambda i: i.framework == build_id(b)) if b.cuda_source == "image" else None,
-        lambda bs: f"{builds_named(bs)} exists as an image only",
+        lambda bs: said_of(bs, "exists", "as an image only"),
         about=_about,
         evidence="cuda_source",
     )
@@ -156,7 +156,7 @@ def _cudnn(world: World, fw: Axis) -> None:
 
     def text(builds: Builds) -> str:
         newer = "" if builds[0].cudnn_rule == "same-minor" else " or a newer minor of it"
-        return f"{builds_named(builds)} needs cuDNN {builds[0].cudnn}{newer}"
+        return said_of(builds, "needs", f"cuDNN {builds[0].cudnn}{newer}")
 
     world.relate(
         fw,
@@ -182,7 +182,7 @@ def _gpu_code(world: World, fw: Axis) -> None:
         first, named = builds[0], builds_named(builds)
         if first.sass is None:
             return f"what GPU code {named} holds is not known"
-        said = f"{named} holds machine code for {listed(first.sass) or 'no GPU'}"
+        said = said_of(builds, "holds", f"machine code for {listed(first.sass) or 'no GPU'}")
         ptx = f"PTX up to {first.ptx[-1]}" if first.ptx else "no PTX" if first.ptx == () else "PTX that is not known"
         found = _kernels(world, first)
         if found == "native":

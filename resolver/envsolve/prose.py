@@ -25,3 +25,12 @@ def builds_named(builds: Sequence[Build]) -> str:
         versions = [b.version for b in reversed(list(group))]
         parts.append(f"{package} {listed(versions, most=4)}")
     return listed(parts)
+
+
+_PLURAL = {"is": "are", "has": "have"}
+
+
+def said_of(builds: Sequence[Build], verb: str, rest: str) -> str:
+    """A sentence about builds whose verb agrees with how many they are; ``verb`` is in the singular."""
+    many = len({(b.package, b.version) for b in builds}) > 1
+    return f"{builds_named(builds)} {_PLURAL.get(verb, verb.removesuffix('s')) if many else verb} {rest}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from packaging.version import Version
+from collections.abc import Callable
+from typing import Any
 
+from envsolve.facts import Build
 from envsolve.finite import Wish
 from envsolve.models import Request
-from envsolve.world import CPU, Axis, World, build_id
+from envsolve.world import CPU, Axis, World, build_id, parsed
 
 VERDICT_COST = {"native": 0, "jit": 1, CPU: 2}
 IMAGE_COST = {"available": 0, "rebuilt": 1, "gone": 2}
@@ -14,14 +16,14 @@ IMAGE_COST = {"available": 0, "rebuilt": 1, "gone": 2}
 Level = dict[int, list[int]]
 
 
-def _ranked(axis: Axis, key: object = None) -> list[int]:
+def _ranked(axis: Axis, key: Callable[[Any], object] | None = None) -> list[int]:
     """The cost of each value when the axis is already in order of preference, equal keys alike."""
     seen: dict[object, int] = {}
-    return [seen.setdefault(key(v) if callable(key) else i, len(seen)) for i, v in enumerate(axis.values)]
+    return [seen.setdefault(key(v) if key else i, len(seen)) for i, v in enumerate(axis.values)]
 
 
-def _series(build: object) -> tuple[int, ...]:
-    return Version(build.version).release[:2]  # type: ignore[attr-defined]
+def _series(build: Build) -> tuple[int, ...]:
+    return parsed(build.version).release[:2]
 
 
 def preferred_package(request: Request, framework: str) -> str:

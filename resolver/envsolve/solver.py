@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 
-from packaging.version import Version
-
 from envsolve import facts as schema
 from envsolve.commands import command_line
 from envsolve.errors import UsageError
@@ -19,7 +17,7 @@ from envsolve.models import Conflict, Host, Reason, Relaxation, Request, Solutio
 from envsolve.platform_rules import add_platform_rules
 from envsolve.ranking import distance, levels, preferred_package
 from envsolve.stack import make_stack
-from envsolve.world import CPU, World, build_id, covers, empty_world, matching, version_key
+from envsolve.world import CPU, SOURCES, World, build_id, covers, empty_world, matching, parsed, version_key
 
 LEAST_CHANGE = ("exact", "native", "as_of", "os", "python", "gpu", "local", "driver", "version")
 """Kinds of wish from the cheapest to give up to the dearest."""
@@ -52,7 +50,7 @@ class _Question:
 
     def _default_backend(self, row: schema.Framework) -> str:
         wanted = matching(row.builds, self._specifier(row.name)) or list(row.builds)
-        newest = max(wanted, key=lambda b: Version(b.version))
+        newest = max(wanted, key=lambda b: parsed(b.version))
         for versions, backend in row.default_backends.items():
             if covers(versions, newest.version):
                 return backend
@@ -180,9 +178,9 @@ class _Question:
         return [Unmet(wish="gpu", core=core, relaxations=tuple(w for w in ways if w.gives.device == "gpu"))]
 
     def _alternatives(self, found: Answer) -> list[Stack]:
-        """The best stack that differs on one axis a person may care about: device, Python, OS."""
+        """The best stack that differs on one axis a person may care about: the device, the Python."""
         stacks = []
-        for name, option in (("device", None), ("python", "python"), ("os", "os")):
+        for name, option in (("device", None), ("python", "python")):
             axis = self.world.axes[name]
             value = found.values[axis.index]
             other = Wish(name, axis.index, ((1 << len(axis.values)) - 1) & ~(1 << value))
@@ -211,7 +209,7 @@ class _Question:
             for wish in conflict:
                 alive[wish.variable] &= wish.mask
             rules = self.problem.prove(conflict, self._plainness)
-            asked = [self._wish_reason(w) for w in conflict if w.name != "driver" and not w.name.startswith("exact")]
+            asked = [self._wish_reason(w) for w in conflict]
             reasons += [*asked, *(self.world.reason(rule, alive) for rule in rules)]
         unique = tuple(dict.fromkeys(reasons))
         return unique, tuple(ways)
@@ -270,25 +268,20 @@ class _Question:
 
     def _wish_reason(self, wish: Wish) -> Reason:
         kind, _, name = wish.name.partition(":")
-        given = {
-            "version": " ".join(t.text for t in self.request.targets if t.name == name) or f"a back end, {name}",
-            "native": "without --accept jit, a GPU stack must be native",
-            "python": f"--python {self.request.python}",
-            "os": f"--os {self.request.os}",
-            "gpu": "--require-gpu" if self.request.require_gpu else "to use the GPU",
-            "as_of": f"--as-of {self.request.as_of}",
-            "local": "--backend local: this machine's Pythons, C library and no CUDA of its own",
-            "driver": f"driver {self.host.driver}",
-            "exact": f"without --accept substitute, {name} itself",
-        }
-        said = given[kind]
-        return Reason(
-            axis=name or kind,
-            fact="request",
-            text=f"you asked for: {said}",
-            source="the request",
-            how="given",
-        )
+        asked = " ".join(t.text for t in self.request.targets if t.name == name)
+        text = {
+            "version": f"you asked for {asked}" if asked else f"{name} is the back end",
+            "native": "a stack that needs JIT is used only with --accept jit",
+            "exact": f"a substitute for {name} is used only with --accept substitute",
+            "python": f"you asked for --python {self.request.python}",
+            "os": f"you asked for --os {self.request.os}",
+            "gpu": "you asked for --require-gpu" if self.request.require_gpu else "the GPU is to be used",
+            "as_of": f"you asked for --as-of {self.request.as_of}",
+            "local": "--backend local has this machine's Pythons and C library, and no CUDA of its own",
+            "driver": f"the driver is {self.host.driver}",
+        }[kind]
+        fact = "host" if kind == "driver" else "request"
+        return Reason(axis=name or kind, fact=fact, text=text, source=SOURCES[fact], how="given")
 
 
 def _added(request: Request, what: str) -> tuple[str, ...]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from envsolve import facts as schema
-from envsolve.finite import Mask, Problem, Rule
+from envsolve.finite import Mask, Problem, Rule, bits
 from envsolve.matrices import Facts
 from envsolve.models import Host, Reason, Request
 from envsolve.prose import listed
 from envsolve.verdict import SAFETY
+
+SOURCES = {"host": "this machine", "request": "the request", "device": "what the words mean", "policy": "envsolve"}
+"""Where facts that are given, not looked up, come from."""
 
 NO_CUDA = "none"
 CPU = "cpu"
@@ -129,13 +133,13 @@ class World:
         statement = self.statements[rule.id]
         values = statement.values
         if alive is not None and rule.when:
-            axis = list(self.axes.values())[rule.when[0][0]]
-            values = tuple(v for v in values if alive[axis.index] >> axis.values.index(v) & 1) or values
+            variable, mask = rule.when[0]
+            values = tuple(v for i, v in zip(bits(mask), values, strict=True) if alive[variable] >> i & 1) or values
         text = statement.say(values)
         if statement.row is None:
             return Reason(
                 axis=statement.axis, fact=statement.fact, text=text,
-                source="this machine" if statement.fact == "host" else "the request", how="given",
+                source=SOURCES[statement.fact], how="given",
             )  # fmt: skip
         found = self.facts.evidence(statement.row, statement.evidence_field)
         fact = statement.fact if len(values) == 1 or isinstance(values[0], str) else _fact_id(values)
@@ -158,13 +162,24 @@ def build_id(build: schema.Build) -> str:
 
 def covers(specifier: str, version: str) -> bool:
     """Whether a PEP 440 specifier holds for a version, pre-releases included."""
-    return SpecifierSet(specifier).contains(Version(version), prereleases=True)
+    return _specifier(specifier).contains(parsed(version), prereleases=True)
+
+
+@cache
+def parsed(version: str) -> Version:
+    """A version, parsed once: a question compares the same few hundred again and again."""
+    return Version(version)
+
+
+@cache
+def _specifier(text: str) -> SpecifierSet:
+    return SpecifierSet(text)
 
 
 def matching(builds: Iterable[schema.Build], specifier: str) -> list[schema.Build]:
     """The builds whose version satisfies a PEP 440 specifier (pre-releases only when nothing else does)."""
     found = [b for b in builds if covers(specifier, b.version)]
-    final = [b for b in found if not Version(b.version).is_prerelease]
+    final = [b for b in found if not parsed(b.version).is_prerelease]
     return final or found
 
 
@@ -181,7 +196,7 @@ def empty_world(request: Request, host: Host, facts: Facts, frameworks: Sequence
         own = facts.framework(name).builds
         world.axis(
             f"framework:{name}",
-            sorted(own, key=lambda b: (Version(b.version), b.package == name), reverse=True),
+            sorted(own, key=lambda b: (parsed(b.version), b.package == name), reverse=True),
         )
     world.axis("python", sorted(facts.pythons, key=version_key, reverse=True))
     ids = {build_id(b) for name in frameworks for b in facts.framework(name).builds}
