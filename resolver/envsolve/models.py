@@ -221,6 +221,8 @@ class Check(Frozen):
     ok: bool
     detail: str = ""
     seconds: float | None = None
+    error: float | None = Field(None, description="largest difference from NumPy, as a share of its largest value")
+    tolerance: float | None = Field(None, description="the error that is allowed")
 
 
 class SmokeReport(Frozen):

@@ -5,8 +5,8 @@
 
 Runs on Python 2.7 and 3.4 or newer, needs NumPy and the frameworks under test only, no network, and no
 writable folder but a temporary one. Prints one JSON report on stdout as its last act; everything else,
-whatever the frameworks print included, goes to stderr. Exit status 0: every check passed; 1: one did not, or (without a
-report) the expectation could not be read.
+whatever the frameworks print included, goes to stderr. Exit status 0: every check passed; 1: one did not, or
+(then there is no report) the expectation could not be read.
 
 An expectation: {"python": "3.6", "device": "cpu" | "gpu", "frameworks": {"tensorflow": "1.4.1"},
 "packages": {"numpy": "1.13.3"}, "backend": Keras' backend or null, "compiler": whether Theano must find one}.
@@ -674,11 +674,13 @@ PROBES = (("tensorflow", probe_tensorflow), ("theano", probe_theano), ("keras", 
 def from_lock(lock):
     """The expectation that a lock document holds."""
     stack = lock["stack"]
+    others = [row["name"] for row in stack["frameworks"] if row["name"] != "keras"]
+    backend = others[0] if len(others) == 1 else None
     return {
         "python": stack["python"], "device": stack["device"],
         "frameworks": dict((row["name"], row["version"]) for row in stack["frameworks"]),
         "packages": dict((row["name"], row["version"]) for row in lock["packages"]),
-        "backend": lock.get("environment", {}).get("KERAS_BACKEND"),
+        "backend": lock.get("environment", {}).get("KERAS_BACKEND") or backend,
         "compiler": any(name.startswith("g++") for name in lock.get("system_packages", ())),
     }  # fmt: skip
 
