@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from envsolve.lock.pipconfig import ContainerSettings
 
 if TYPE_CHECKING:
     from envsolve.models import Lock
@@ -16,23 +18,6 @@ PROBE_DIRECTORY = "/opt/envsolve"
 
 PROBE_TIMEOUT_S = 900.0
 """A probe that runs longer is ended: generous, because old GPUs' code may first be compiled by the driver."""
-
-
-@dataclass(frozen=True)
-class ContainerSettings:
-    """How a build reaches the package index: for the build only, never kept in what is built.
-
-    Addresses may carry credentials, so none of this is shown by ``repr``. ``file://`` indexes have no place
-    here (a container cannot see them).
-    """
-
-    index_url: str | None = field(default=None, repr=False)
-    extra_index_urls: tuple[str, ...] = field(default=(), repr=False)
-    trusted_hosts: tuple[str, ...] = field(default=(), repr=False)
-    ca_bundle: Path | None = field(default=None, repr=False)
-    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Keys ``http_proxy``, ``https_proxy``, ``no_proxy``."""
-    timeout_s: int | None = None
 
 
 @dataclass(frozen=True)

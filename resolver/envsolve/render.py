@@ -1,0 +1,221 @@
+"""Lock -> the files of a self-contained folder that plain ``docker build`` accepts. Pure: reads templates only.
+
+The Dockerfile stays in what the classic builder and BuildKit both understand. Its stages: ``base`` is the base
+image with the system packages of the lock; ``build`` installs the locked files with pip under /install, phase by
+phase; the last copies /install over ``base``. What reaches ``build`` from the user's machine (index, credentials,
+certificates) is therefore neither in the final image nor in its history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from envsolve.data import data_dir
+from envsolve.engine.base import PROBE_DIRECTORY
+from envsolve.lock import document
+from envsolve.models import Lock
+from envsolve.quoting import checked, exec_form, pairs, word
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+UID = 1000
+"""User of the image: numeric, so that Kubernetes can see that it is not root."""
+
+_PIP, _TOOLS, _WHEELS, _SDISTS = "phases/0-pip.txt", "phases/1-tools.txt", "phases/2-wheels.txt", "phases/3-sdists-"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One RUN of pip in the build stage."""
+
+    what: str
+    files: tuple[str, ...]
+    options: str = ""
+    path: bool = False
+    """Whether what is under /install must be importable, as for sdists whose setup.py imports numpy."""
+
+    @property
+    def arguments(self) -> str:
+        """The files, as pip takes them."""
+        return " ".join(f"-r {file}" for file in self.files)
+
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the templates show. Values that a template does not quote have been checked."""
+
+    version: str
+    as_of: str
+    lock_hash: str
+    reference: str
+    digest: str | None
+    last_seen: str
+    base: str
+    """The reference with the digest, when known: what FROM takes."""
+    system: str
+    """What the other stages start from: the stage ``system`` where there is one, else ``base``."""
+    archive: str | None
+    """Host of the release's archive, when anything comes from apt at all."""
+    keys: list[str]
+    repositories: list[str]
+    apt: list[str]
+    build_apt: list[str]
+    python: str
+    steps: list[Step]
+    replaced: list[str]
+    """The image's own distributions that go, because the lock brings others of these names."""
+    image_environment: Pairs
+    environment: Pairs
+    labels: Pairs
+    uid: int = UID
+    probe_directory: str = PROBE_DIRECTORY
+
+
+def render(lock: Lock) -> dict[str, str]:
+    """Relative path -> text of every file of the folder; the same bytes for the same lock.
+
+    Raises UsageError (``bad-lock``) when the lock holds something that is not what its field says.
+    """
+    text = document.dump(lock)
+    files = {
+        "requirements.txt": document.requirements(lock),
+        "envsolve.lock": text,
+        "smoke.py": (data_dir("templates") / "smoke" / "probe.py").read_text(encoding="utf-8"),
+        **phase_files(lock),
+    }
+    environment = _templates()
+    files["Dockerfile"] = environment.get_template("Dockerfile.j2").render(plan=_plan(lock, lock_hash(lock)))
+    files[".dockerignore"] = environment.get_template("dockerignore.j2").render()
+    return dict(sorted(files.items()))
+
+
+def lock_hash(lock: Lock) -> str:
+    """The sha256 of ``envsolve.lock``, as ``sha256sum`` prints it."""
+    return hashlib.sha256(document.dump(lock).encode()).hexdigest()
+
+
+def image_name(lock: Lock) -> str:
+    """``envsolve/SLUG:DIGEST``: what is in the image, for people, and the lock it is made of."""
+    words = [f"{f.name}{f.version}" for f in lock.stack.frameworks] + [f"py{lock.stack.python}", lock.stack.device]
+    slug = "-".join("".join(c if c.isascii() and c.isalnum() else "." for c in w.lower()).strip(".") for w in words)
+    while ".." in slug:
+        slug = slug.replace("..", ".")
+    return f"envsolve/{slug[:120].strip('.-')}:{lock_hash(lock)[:12]}"
+
+
+def phase_files(lock: Lock) -> dict[str, str]:
+    """``phases/*.txt``: what each pip run of the build stage installs, in the order of their names."""
+    for package in lock.packages:
+        for kind, text in (("project", package.name), ("version", package.version), ("sha256", package.sha256)):
+            checked(kind, text)
+    files: dict[str, str] = {}
+    for phase, packages in document.install_order(lock):
+        if phase == "build":
+            # pip by itself: the old one may not read what the new one installs next
+            groups = {_PIP: [p for p in packages if p.name == "pip"], _TOOLS: [p for p in packages if p.name != "pip"]}
+        elif phase == "wheel":
+            groups = {_WHEELS: list(packages)}
+        else:
+            groups = {f"{_SDISTS}{packages[0].level:02}.txt": list(packages)}
+        files |= {name: document.requirement_lines(group) for name, group in groups.items() if group}
+    return files
+
+
+def _steps(files: Iterable[str]) -> list[Step]:
+    """The pip runs. Tools come twice: into the build stage itself, and into what the image gets."""
+    names = sorted(files)
+    root = "--root /install --ignore-installed"
+    ready = tuple(name for name in names if not name.startswith(_SDISTS))
+    steps = [
+        Step("pip itself: the last release for this Python", (_PIP,), "--upgrade"),
+        Step("what sdists are built with", (_TOOLS,), "--upgrade"),
+    ]
+    steps = [step for step in steps if step.files[0] in names]
+    if ready:
+        steps.append(Step("wheels, and the same tools for the image", ready, root))
+    for name in names:
+        if name.startswith(_SDISTS):
+            step = Step(
+                "sdists, now that what they import is there", (name,), f"{root} --no-build-isolation", path=True
+            )
+            steps.append(step)
+    return steps
+
+
+def _labels(lock: Lock, digest: str) -> Pairs:
+    stack, image = lock.stack, lock.image
+    names = ", ".join(f"{f.package} {f.version}" for f in stack.frameworks)
+    labels = {
+        "org.opencontainers.image.title": f"{names} on Python {stack.python} ({stack.device})",
+        "org.opencontainers.image.version": digest[:12],
+        "org.opencontainers.image.base.name": image.reference,
+        "dev.envsolve.lock-hash": f"sha256:{digest}",
+        "dev.envsolve.version": lock.envsolve,
+        "dev.envsolve.verdict": stack.verdict,
+        "dev.envsolve.device": stack.device,
+    }
+    if image.digest:
+        labels["org.opencontainers.image.base.digest"] = image.digest
+    if stack.device == "gpu":
+        archs = sorted({g.compute_capability for g in lock.host.gpus}, key=lambda c: [int(p) for p in c.split(".")])
+        labels["dev.envsolve.gpu-archs"] = " ".join(archs)
+    return sorted(labels.items())
+
+
+def _plan(lock: Lock, digest: str) -> Plan:
+    image = lock.image
+    reference = checked("image reference", image.reference)
+    apt = [checked("apt package", p) for p in (*image.python_packages, *image.apt_pins, *lock.system_packages)]
+    # pip and setuptools of an official image would stay beside the locked ones; a distribution's live elsewhere
+    official = not (image.python_packages or image.preinstalled)
+    base = f"{reference}@{checked('image digest', image.digest)}" if image.digest else reference
+    build_apt = [checked("apt package", p) for p in lock.build_packages if p not in apt]
+    archive = checked("host", image.archive) if image.archive and (apt or build_apt) else None
+    return Plan(
+        version=checked("plain words", lock.envsolve),
+        as_of=lock.as_of.isoformat(),
+        lock_hash=digest,
+        reference=reference,
+        digest=image.digest,
+        last_seen=checked("plain words", image.last_seen or "").strip(),
+        base=base,
+        system="system" if archive else base,
+        archive=archive,
+        keys=[checked("address", url) for url in image.apt_keys],
+        repositories=[checked("apt source", line) for line in image.apt_repositories],
+        apt=apt,
+        build_apt=build_apt,
+        python=checked("interpreter", image.executable),
+        steps=_steps(phase_files(lock)),
+        replaced=[p.name for p in lock.packages if p.phase == "build"] if official else [],
+        image_environment=_environment(image.environment),
+        environment=_environment(lock.environment),
+        labels=_labels(lock, digest),
+    )
+
+
+def _environment(variables: dict[str, str]) -> Pairs:
+    return [(checked("variable", name), value) for name, value in sorted(variables.items())]
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(  # noqa: S701 (Dockerfiles are no HTML: quoting.py's filters do the quoting)
+        loader=FileSystemLoader(data_dir("templates")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(pairs=pairs, word=word, exec=exec_form)
+    return environment
