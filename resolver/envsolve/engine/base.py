@@ -26,6 +26,8 @@ class BuildSettings:
 
     no_cache: bool = False
     pull: bool = False
+    force: bool = False
+    """Replace an environment of another lock at the local engine's prefix; never files it did not make."""
     container: ContainerSettings = field(default_factory=ContainerSettings)
     prefix: Path | None = None
     """Where the local engine makes the environment (``--prefix``); None: its own cache folder."""
