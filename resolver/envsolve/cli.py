@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -125,9 +126,7 @@ def _build(
 
     with talk.step("build"):
         engine, built = pipeline.build(folder, lock, talk, backend=backend, prefix=_path(prefix))
-    with talk.step("smoke test"):
-        outcome = pipeline.run_smoke(engine, built, lock, folder, talk)
-    _report(outcome, document, json)
+    _report(pipeline.run_smoke(engine, built, lock, folder, talk), document, json)
 
 
 def _report(outcome: Any, document: dict[str, Any], json: bool) -> None:
@@ -330,4 +329,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code. No input ends in a traceback."""
     from envsolve.dispatch import run
 
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plugins costs a tenth of an answer
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments), COMMANDS, __version__))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -54,7 +55,7 @@ def _guarded(arguments: list[str], commands: Commands, version: str) -> int:
         name, rest = split(arguments, commands)
         return _invoke(name, rest, commands)
     except EnvsolveError as error:
-        return _fail(_with_command_hint(error, arguments, commands), as_json)
+        return _fail(_with_command_hints(error, arguments, commands), as_json)
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write("\ninterrupted\n")
         return INTERRUPTED
@@ -137,14 +138,29 @@ def _from_os(error: OSError) -> EnvsolveError:
     return NotReadyError(f"{where}{error.strerror or error}", code="system")
 
 
-def _with_command_hint(error: EnvsolveError, arguments: list[str], commands: Commands) -> EnvsolveError:
-    """A word that looks like a command was perhaps meant as one."""
+def _with_command_hints(error: EnvsolveError, arguments: list[str], commands: Commands) -> EnvsolveError:
+    """Hints that are options become whole commands; a word that looks like a command was perhaps meant as one."""
+    error.hints = tuple(_whole(hint, error.message, arguments) for hint in error.hints)
     if error.code == "no-framework":
         words = [word for word in arguments if not word.startswith("-")]
         names = {name.partition(" ")[0] for name in commands}
         near = get_close_matches(words[0], sorted(names), n=1) if words else []
         error.hints = (*(f"envsolve {name} --help" for name in near), *error.hints)
     return error
+
+
+def _whole(hint: str, message: str, arguments: list[str]) -> str:
+    """'--python X.Y' -> the command line as typed, with that option in place of the one that was refused."""
+    if not hint.startswith("--"):
+        return hint
+    option, _, value = hint.partition(" ")
+    new = [option, *shlex.split(value)]
+    for at, word in enumerate(arguments):
+        if word == option and at + 1 < len(arguments) and arguments[at + 1] in message:
+            return shlex.join(["envsolve", *arguments[:at], *new, *arguments[at + 2 :]])
+        if word.startswith(f"{option}=") and word.partition("=")[2] in message:
+            return shlex.join(["envsolve", *arguments[:at], *new, *arguments[at + 1 :]])
+    return shlex.join(["envsolve", *arguments, *new])
 
 
 def _fail(error: EnvsolveError, as_json: bool) -> int:
@@ -156,8 +172,6 @@ def _fail(error: EnvsolveError, as_json: bool) -> int:
 
 def _defect(error: Exception, arguments: list[str], version: str) -> EnvsolveError:
     """An error nobody foresaw: what to report, without a raw traceback."""
-    import shlex
-
     frame = error.__traceback__
     places = []
     while frame is not None:

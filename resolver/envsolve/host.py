@@ -13,7 +13,6 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
-from envsolve.commands import command_line
 from envsolve.errors import UsageError
 from envsolve.gpus import architecture, parse_gpu
 from envsolve.matrices import Facts
@@ -51,7 +50,7 @@ def probe(request: Request, facts: Facts, *, interpreters: bool = False, root: P
     notes: list[str] = []
     described = request.gpu not in (("auto",), ("none",))
     if described:
-        gpus = tuple(_named(text, request, facts) for text in request.gpu)
+        gpus = tuple(parse_gpu(text, facts) for text in request.gpu)
         if driver is None:
             notes.append("the driver of the machine described by --gpu is not known: --driver VERSION says it")
     elif request.gpu == ("none",):
@@ -69,24 +68,6 @@ def probe(request: Request, facts: Facts, *, interpreters: bool = False, root: P
         interpreters=_interpreters() if interpreters else (),
         notes=tuple(notes),
     )
-
-
-def _named(text: str, request: Request, facts: Facts) -> Gpu:
-    """As parse_gpu; the hints of its error become whole commands."""
-    try:
-        return parse_gpu(text, facts)
-    except UsageError as error:
-        import shlex
-
-        def whole(hint: str) -> str:
-            if not hint.startswith("--gpu "):
-                return hint
-            name = shlex.split(hint)[1]
-            gpus = tuple(name if g == text else g for g in request.gpu)
-            return command_line(request.model_copy(update={"gpu": gpus}))
-
-        error.hints = tuple(whole(hint) for hint in error.hints)
-        raise
 
 
 def _within(seconds: float, ask: Callable[[], T], default: T) -> T:

@@ -48,7 +48,8 @@ def show_text(found: list[dict[str, Any]]) -> str:
     lines: Lines = []
     for row in found:
         lines.append(row["id"])
-        for name in ("released", "python", "devices", "cuda", "cudnn", "cudnn_rule", "sass", "ptx", "glibc", "cpu"):
+        of_gpu = ("cuda", "cudnn", "sass", "ptx") if "gpu" in row["devices"] else ()
+        for name in ("released", "python", "devices", *of_gpu, "glibc", "cpu"):
             value = row[name]
             shown = "unknown" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
             source = row["evidence"].get("pythons" if name == "python" else name)

@@ -48,7 +48,11 @@ def typo_of(name: str, known: Iterable[str]) -> str | None:
 
 
 def _extends(typed: str, other: str) -> bool:
-    return typed.startswith(other) and set(typed[len(other) :]) != {other[-1]}
+    """A name of its own: the known one with something after it, or the same stem with another short suffix."""
+    if typed.startswith(other):
+        return set(typed[len(other) :]) != {other[-1]}
+    stem, dash, suffix = other.rpartition("-")
+    return bool(dash) and typed.startswith(f"{stem}-") and len(suffix) < _SHORTEST
 
 
 def nearest_versions(specifier: str, versions: Iterable[str], most: int = 3) -> list[str]:

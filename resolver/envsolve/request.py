@@ -325,7 +325,7 @@ def _widen(part: Specifier) -> Specifier:
         return part
     version = Version(part.version)
     plain = version.public == version.base_version and version.local is None
-    return Specifier(f"=={part.version}.*") if plain and len(version.release) <= _SERIES else part
+    return Specifier(f"=={version}.*") if plain and len(version.release) <= _SERIES else part
 
 
 def _as_pip_means(name: str, specifier: str) -> tuple[str, str]:
