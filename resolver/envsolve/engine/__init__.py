@@ -1,1 +1,72 @@
 """Build and run what was rendered: a container engine, or a local prefix without a daemon."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from envsolve.errors import NotReadyError, UsageError
+
+if TYPE_CHECKING:
+    from envsolve.engine.base import Engine
+    from envsolve.engine.detect import Kind, Search
+
+__all__ = ["select"]
+
+_START = {
+    "docker": ("sudo apt-get install docker.io", "sudo systemctl start docker"),
+    "podman": ("sudo apt-get install podman", "systemctl --user start podman.socket"),
+}
+
+
+def select(backend: str, *, need_gpu: bool = False) -> Engine:
+    """The engine of that name; ``auto``: the container engine that answers, else a local prefix.
+
+    Raises NotReadyError (``no-engine``, ``engine-permission``) when the named one does not answer, and for a
+    GPU stack where podman is too old to hand a GPU on.
+    """
+    if backend == "local":
+        return _local()
+    if backend not in ("auto", "docker", "podman"):
+        raise UsageError(
+            f"there is no backend {backend!r}", hints=("--backend auto|docker|podman|local",), code="bad-option"
+        )
+    from envsolve.engine.detect import search
+
+    found = search(_kind(backend))
+    if found.endpoint is None:
+        if backend == "auto":
+            return _local()
+        raise _silent(backend, found)
+    from envsolve.engine.docker import DockerEngine
+
+    return DockerEngine(found.endpoint, need_gpu=need_gpu)
+
+
+def _kind(backend: str) -> Kind | None:
+    kinds: dict[str, Kind] = {"docker": "docker", "podman": "podman"}
+    return kinds.get(backend)
+
+
+def _local() -> Engine:
+    from envsolve.engine.local import LocalEngine
+
+    return LocalEngine()
+
+
+def _silent(backend: str, found: Search) -> NotReadyError:
+    """Why a named engine cannot be used, and the commands that change it."""
+    local = "envsolve build DIR --backend local   # no engine needed"
+    refused = [address for address, trouble in found.troubles if trouble == "permission"]
+    if refused:
+        return NotReadyError(
+            f"{backend} runs at {refused[0]}, and this user may not use it",
+            hints=('sudo usermod -aG docker "$USER" && newgrp docker', local),
+            code="engine-permission",
+        )
+    facts = tuple(f"{address}: {_WORDS[trouble]}" for address, trouble in found.troubles)
+    return NotReadyError(
+        f"{backend} does not answer on this machine", facts=facts, hints=(*_START[backend], local), code="no-engine"
+    )
+
+
+_WORDS = {"silent": "gave no answer in time", "unreadable": "answered, but not as an engine does"}

@@ -1,0 +1,159 @@
+"""What a container build is given beyond the folder (index, certificates, proxies), and where its log goes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+from urllib.parse import unquote, urlsplit
+
+from envsolve.engine.base import BuildSettings
+from envsolve.errors import NotReadyError, UsageError
+from envsolve.lock.pipconfig import ContainerSettings
+
+if TYPE_CHECKING:
+    from envsolve.talk import Talk
+
+_FILES = ("Dockerfile", ".dockerignore", "requirements.txt", "envsolve.lock", "smoke.py")
+_TAIL = 400
+"""Lines of a log kept in memory, to say what failed."""
+
+
+@contextmanager
+def staged(folder: Path, settings: BuildSettings) -> Iterator[Path]:
+    """A temporary folder that holds what the Dockerfile copies, and the certificate bundle as ``ca.crt``.
+
+    The rendered folder itself never gets the certificates. Raises UsageError when files of it are missing,
+    NotReadyError (``disk-full``) when there is no room.
+    """
+    missing = [name for name in _FILES if not (folder / name).is_file()]
+    if missing:
+        raise UsageError(
+            f"{folder} is not a folder that envsolve wrote: {', '.join(missing)} missing",
+            hints=(f"envsolve render {folder}",),
+            code="incomplete-folder",
+        )
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="envsolve-build-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise _no_room(error) from error
+    with temporary as name:
+        try:
+            _lay_out(folder, Path(name), settings.container.ca_bundle)
+        except OSError as error:
+            raise _no_room(error) from error
+        yield Path(name)
+
+
+def _lay_out(folder: Path, stage: Path, bundle: Path | None) -> None:
+    for file in _FILES:
+        shutil.copyfile(folder / file, stage / file)
+    (stage / "phases").mkdir()
+    for path in sorted((folder / "phases").glob("*.txt")):
+        shutil.copyfile(path, stage / "phases" / path.name)
+    source = bundle or folder / "ca.crt"
+    if source.is_file():
+        shutil.copyfile(source, stage / "ca.crt")
+
+
+def _no_room(error: OSError) -> NotReadyError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return NotReadyError(
+        f"the build's files cannot be laid out: {error.strerror or error}"
+        + (f": {error.filename}" if error.filename else ""),
+        hints=(f"df -h {tempfile.gettempdir()}",),
+        code="disk-full" if full else "not-ready",
+    )
+
+
+def build_arguments(settings: ContainerSettings) -> dict[str, str]:
+    """Build arguments: where pip looks, and the proxies (whose names builders know and keep out of the history)."""
+    arguments = {
+        # Said even when it is pip's own default: the default of a pip before 10 is an address that is gone
+        "PIP_INDEX_URL": settings.index_url or _default_index(),
+        "PIP_EXTRA_INDEX_URL": " ".join(settings.extra_index_urls),
+        "PIP_TRUSTED_HOST": " ".join(settings.trusted_hosts),
+    }
+    both = settings.proxies.get("all")
+    for scheme in ("http", "https"):
+        proxy = settings.proxies.get(scheme) or both
+        if proxy:
+            arguments[f"{scheme}_proxy"] = arguments[f"{scheme.upper()}_PROXY"] = proxy
+    if settings.no_proxy:
+        arguments["no_proxy"] = arguments["NO_PROXY"] = settings.no_proxy
+    return {name: value for name, value in arguments.items() if value}
+
+
+def _default_index() -> str:
+    from pip._internal.models.index import PyPI
+
+    return str(PyPI.simple_url)
+
+
+def secrets(values: Mapping[str, str]) -> tuple[str, ...]:
+    """User names with passwords, and passwords, in addresses among build arguments: for redaction."""
+    found: set[str] = set()
+    for value in values.values():
+        for url in value.split():
+            try:
+                parts = urlsplit(url)
+                user, password = parts.netloc.rpartition("@")[0], parts.password
+            except ValueError:
+                continue
+            found |= {text for text in (user, password, unquote(password or "")) if text}
+    return tuple(sorted(found, key=lambda text: (-len(text), text)))
+
+
+class BuildLog:
+    """A build's output: whole in a file, the tail in memory, each line to the person; without credentials."""
+
+    def __init__(self, name: str, talk: Talk, hidden: tuple[str, ...] = ()) -> None:
+        self.path, self._file = _open_log(name)
+        self.tail: list[str] = []
+        self._talk, self._hidden, self._rest = talk, hidden, ""
+
+    def write(self, text: str) -> None:
+        """Text as it comes, in pieces of any size."""
+        *lines, self._rest = (self._rest + text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        for line in lines:
+            self._line(line)
+
+    def close(self) -> None:
+        """Flush a last line without an end, and close the file."""
+        if self._rest:
+            self._line(self._rest)
+            self._rest = ""
+        self._file.close()
+
+    def clean(self, text: str) -> str:
+        """The text without credentials and terminal codes."""
+        for secret in self._hidden:
+            text = text.replace(secret, "****")
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+    def _line(self, line: str) -> None:
+        line = self.clean(line).rstrip()
+        self._file.write(line + "\n")
+        if line:
+            self.tail = [*self.tail[-_TAIL:], line]
+            self._talk.log(line)
+
+
+def _open_log(name: str) -> tuple[Path, TextIO]:
+    """The log file in the user's own folder for logs, or a temporary one where that cannot be written."""
+    from platformdirs import user_log_path
+
+    try:
+        folder = user_log_path("envsolve")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"build-{name}.log"
+        return path, path.open("w", encoding="utf-8")
+    except OSError:
+        handle, temporary = tempfile.mkstemp(prefix=f"envsolve-build-{name}-", suffix=".log")
+        return Path(temporary), os.fdopen(handle, "w", encoding="utf-8")

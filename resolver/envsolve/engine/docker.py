@@ -1,0 +1,271 @@
+"""The container engine: Docker, or podman behind the same interface.
+
+Everything but building goes through the docker SDK. Building goes through ``docker buildx build`` where that
+command is there and works, else through the SDK, that is the classic builder (or podman's own).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun
+from envsolve.engine.buildx import Buildx
+from envsolve.engine.context import BuildLog, build_arguments, secrets, staged
+from envsolve.engine.detect import Endpoint
+from envsolve.engine.failures import build_failure, start_failure
+from envsolve.errors import EnvsolveError, NotReadyError
+from envsolve.models import Lock
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+    from envsolve.talk import Talk
+
+_CALL_TIMEOUT_S = 60
+_STDERR_TAIL = 8000
+# The container's own scratch space. exec: Theano loads the modules it compiles there.
+_SCRATCH = "/tmp"  # noqa: S108
+_MOUNT = "rw,exec,nosuid,nodev,mode=1777,size=4g"
+
+
+class DockerEngine:
+    """Builds images and runs probes in containers."""
+
+    def __init__(self, endpoint: Endpoint, *, need_gpu: bool = False) -> None:
+        self.endpoint = endpoint
+        self._need_gpu = need_gpu
+        self._connected: DockerClient | None = None
+
+    @property
+    def name(self) -> str:
+        """``docker`` or ``podman``."""
+        return self.endpoint.kind
+
+    # -- building ------------------------------------------------------------------------------------------------
+
+    def build(self, folder: Path, lock: Lock, settings: BuildSettings, talk: Talk) -> Built:
+        """Build the image of a rendered folder.
+
+        Raises NotReadyError (``disk-full``, ``no-base-image``, ``engine-lost``) and BuildError, whose facts are
+        the log's last meaningful lines. An interrupt ends the build and leaves no container behind.
+        """
+        from envsolve.render import image_name
+
+        tag, started = image_name(lock), time.monotonic()
+        for note in settings.container.notes:
+            talk.say(f"note: {note}")
+        arguments = build_arguments(settings.container)
+        buildx = Buildx.found(self.endpoint) if self.name == "docker" else None
+        log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
+        try:
+            with staged(folder, settings) as context, talk.step(f"{self.name}: building {tag}"):
+                failure = (
+                    buildx.build(context, tag, arguments, settings, log)
+                    if buildx
+                    else self._classic(context, tag, arguments, settings, log)
+                )
+                if failure is not None:
+                    raise build_failure(log.tail, log.clean(failure), lock, log.path, self.name)
+        finally:
+            log.close()
+        built = self._built(tag)
+        if built is None:
+            raise NotReadyError(f"{self.name} built {tag} and does not have it", hints=(f"less {log.path}",))
+        return Built(self.name, built.subject, tag, log.path, time.monotonic() - started, built.size)
+
+    def _classic(
+        self, context: Path, tag: str, arguments: dict[str, str], settings: BuildSettings, log: BuildLog
+    ) -> str | None:
+        """Build through the SDK. The engine's message when it failed."""
+        with self._lost(), _ended_early(self._client()) as running:
+            events = self._client().api.build(
+                path=str(context), tag=tag, buildargs=arguments, decode=True, rm=True, forcerm=True,
+                nocache=settings.no_cache, pull=settings.pull,
+            )  # fmt: skip
+            for event in events:
+                if "error" in event:
+                    return str(event["error"])
+                text = event.get("stream") or ""
+                if "status" in event and not event.get("progressDetail"):
+                    text = f"{event.get('id', '')} {event['status']}".strip() + "\n"
+                running.watch(text)
+                log.write(text)
+        return None
+
+    def find(self, folder: Path, lock: Lock, settings: BuildSettings) -> Built | None:  # noqa: ARG002
+        """The image that an earlier build of exactly this lock left."""
+        from envsolve.render import image_name
+
+        return self._built(image_name(lock))
+
+    def _built(self, tag: str) -> Built | None:
+        from docker.errors import ImageNotFound
+
+        with self._lost():
+            try:
+                image = self._client().images.get(tag)
+            except ImageNotFound:
+                return None
+        return Built(self.name, str(image.id), tag, size=image.attrs.get("Size"))
+
+    def base_digest(self, reference: str) -> str | None:
+        """The registry's digest of an image that is here, or None: for the lock to pin."""
+        from docker.errors import ImageNotFound
+
+        with self._lost():
+            try:
+                image = self._client().images.get(reference)
+            except ImageNotFound:
+                return None
+        digests = sorted(str(d).rpartition("@")[2] for d in image.attrs.get("RepoDigests") or ())
+        return digests[0] if digests else None
+
+    # -- running -------------------------------------------------------------------------------------------------
+
+    def run_probe(
+        self,
+        built: Built,
+        lock: Lock,
+        folder: Path,  # noqa: ARG002 (the probe is in the image)
+        talk: Talk,
+        *,
+        arguments: Sequence[str] = (),
+        timeout_s: float = PROBE_TIMEOUT_S,
+    ) -> ProbeRun:
+        """Run the image's probe: no network, nothing writable but /tmp, no capabilities, not root.
+
+        Raises NotReadyError (``no-gpu-runtime``) when a GPU stack gets no GPU from the engine.
+        """
+        from docker.errors import DockerException
+
+        started = time.monotonic()
+        with self._lost():
+            try:
+                container = self._create(built, lock, arguments)
+            except DockerException as error:
+                raise start_failure(str(error), self.name, built.tag or built.subject) from error
+            try:
+                try:
+                    container.start()
+                except DockerException as error:
+                    raise start_failure(str(error), self.name, built.tag or built.subject) from error
+                code, timed_out = self._wait(container, timeout_s)
+                stdout = container.logs(stdout=True, stderr=False).decode("utf-8", "replace")
+                stderr = container.logs(stdout=False, stderr=True, tail=400).decode("utf-8", "replace")
+            finally:
+                with suppress(DockerException, OSError):
+                    container.remove(force=True, v=True)
+        for line in stderr.splitlines():
+            talk.log(line)
+        return ProbeRun(code, stdout, stderr[-_STDERR_TAIL:], time.monotonic() - started, timed_out)
+
+    def _create(self, built: Built, lock: Lock, arguments: Sequence[str]) -> Container:
+        from envsolve.render import UID
+
+        return self._client().containers.create(
+            built.subject,
+            # A vendor's entry point prints a banner on stdout, where the report belongs
+            entrypoint=[lock.image.executable],
+            command=[f"{PROBE_DIRECTORY}/smoke.py", *arguments],
+            environment={"HOME": _SCRATCH, "PYTHONDONTWRITEBYTECODE": "1"},
+            user=f"{UID}:{UID}",
+            working_dir=_SCRATCH,
+            network_mode="none",
+            read_only=True,
+            tmpfs={_SCRATCH: _MOUNT},
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            shm_size="1g",
+            device_requests=self._gpus() if lock.stack.device == "gpu" else None,
+            labels={"dev.envsolve.probe": "1"},
+        )
+
+    def _gpus(self) -> list[Any]:
+        """How this engine is asked for its GPUs: by CDI where it has found NVIDIA's devices, else the older way."""
+        from docker.types import DeviceRequest
+
+        devices = self._client().info().get("DiscoveredDevices") or ()
+        if self.name == "podman" or any(str(d.get("ID", "")).startswith("nvidia.com/gpu") for d in devices):
+            return [DeviceRequest(driver="cdi", device_ids=["nvidia.com/gpu=all"])]
+        return [DeviceRequest(count=-1, capabilities=[["gpu"]])]
+
+    def _wait(self, container: Container, timeout_s: float) -> tuple[int, bool]:
+        import requests
+
+        try:
+            return int(container.wait(timeout=timeout_s)["StatusCode"]), False
+        except (requests.exceptions.Timeout, requests.exceptions.ConnectionError):
+            container.reload()
+            if container.status != "running":  # it ended just now
+                return int(container.wait(timeout=_CALL_TIMEOUT_S)["StatusCode"]), False
+            container.kill()
+            return 137, True
+
+    # -- the connection ------------------------------------------------------------------------------------------
+
+    def _client(self) -> DockerClient:
+        if self._connected is None:
+            import docker
+
+            with self._lost():
+                if os.environ.get("DOCKER_HOST") == self.endpoint.address:  # with its certificates
+                    ssh = self.endpoint.address.startswith("ssh://")
+                    self._connected = docker.from_env(timeout=_CALL_TIMEOUT_S, use_ssh_client=ssh)
+                else:
+                    self._connected = docker.DockerClient(
+                        base_url=self.endpoint.address, version="auto", timeout=_CALL_TIMEOUT_S
+                    )
+        return self._connected
+
+    @contextmanager
+    def _lost(self) -> Iterator[None]:
+        """Whatever the SDK raises beyond what was expected: the engine went away or refused."""
+        import docker.errors
+        import requests
+
+        try:
+            yield
+        except EnvsolveError:
+            raise
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+            refused = "permission denied" in str(error).lower()
+            raise NotReadyError(
+                f"{self.endpoint} at {self.endpoint.address} stopped answering, or refused: {str(error)[:300]}",
+                hints=(f"{self.name} info", "envsolve doctor"),
+                code="engine-permission" if refused else "engine-lost",
+            ) from error
+
+
+class _Running:
+    """The container of the classic build's step that runs now."""
+
+    id: str | None = None
+
+    def watch(self, text: str) -> None:
+        """Read the builder's own words for it."""
+        words = text.split()
+        if words[:3] == ["--->", "Running", "in"]:
+            self.id = words[3]
+        elif words[:3] == ["Removing", "intermediate", "container"]:
+            self.id = None
+
+
+@contextmanager
+def _ended_early(client: DockerClient) -> Iterator[_Running]:
+    """When a build is left early, remove the container that runs: the engine notices the closed connection itself,
+    but not always, and not at once.
+    """
+    running = _Running()
+    try:
+        yield running
+    except BaseException:
+        if running.id is not None:
+            with suppress(Exception):
+                client.api.remove_container(running.id, force=True, v=True)
+        raise
