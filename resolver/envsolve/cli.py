@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -124,8 +124,7 @@ def _build(
 ) -> None:
     from envsolve import pipeline
 
-    with talk.step("build"):
-        engine, built = pipeline.build(folder, lock, talk, backend=backend, prefix=_path(prefix))
+    engine, built = pipeline.build(folder, lock, talk, backend=backend, prefix=_path(prefix))
     _report(pipeline.run_smoke(engine, built, lock, folder, talk), document, json)
 
 
@@ -144,6 +143,12 @@ def _report(outcome: Any, document: dict[str, Any], json: bool) -> None:
 
 def _backend(backend: str | None, prefix: str | None) -> str | None:
     """``--prefix`` is the local engine's; without a name it names that engine."""
+    from envsolve.models import Backend as BackendKind
+
+    known = get_args(BackendKind)
+    if backend and backend not in known:
+        hints = tuple(f"--backend {name}" for name in known)
+        raise UsageError(f"--backend {backend}: there is no such choice", hints=hints, code="bad-backend")
     if prefix and backend in ("docker", "podman"):
         raise UsageError(f"--prefix is for --backend local, not {backend}", code="contradictory-options")
     return "local" if prefix else backend
@@ -327,7 +332,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code. No input ends in a traceback."""
-    from envsolve.dispatch import run
+    from envsolve.dispatch import LEAVE_AT_ONCE, run
 
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plugins costs a tenth of an answer
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments), COMMANDS, __version__))
+    code = run(list(sys.argv[1:] if arguments is None else arguments), COMMANDS, __version__)
+    if code in LEAVE_AT_ONCE:
+        sys.stderr.flush()
+        os._exit(code)  # threads that wait for an index would hold the process until their time is out
+    sys.exit(code)

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from envsolve.errors import EnvsolveError, Exit, NotReadyError, UsageError
-from envsolve.present import emit, emit_json, error_document, show_error
+from envsolve.present import ReaderGoneError, emit, emit_json, error_document, show_error
 
 Commands = Mapping[str, Callable[..., None]]
 
@@ -25,6 +25,9 @@ VALUE_OPTIONS = frozenset(
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+LEAVE_AT_ONCE = (INTERRUPTED, Exit.NOT_READY)
+"""Exit codes after which nothing that still runs is worth waiting for."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -38,7 +41,7 @@ def run(arguments: list[str], commands: Commands, version: str) -> int:
     try:
         code = _guarded(arguments, commands, version)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (ReaderGoneError, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush at exit
         return BROKEN_PIPE
     except OSError as error:
@@ -53,13 +56,16 @@ def _guarded(arguments: list[str], commands: Commands, version: str) -> int:
             emit(f"envsolve {version}")
             return Exit.DONE
         name, rest = split(arguments, commands)
-        return _invoke(name, rest, commands)
+        code = _invoke(name, rest, commands)
+        if code == INTERRUPTED:  # typer makes an exit code of Ctrl-C
+            raise KeyboardInterrupt
+        return code
     except EnvsolveError as error:
         return _fail(_with_command_hints(error, arguments, commands), as_json)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("\ninterrupted\n")
+        sys.stderr.write("interrupted\n")
         return INTERRUPTED
-    except BrokenPipeError:
+    except (ReaderGoneError, BrokenPipeError):
         raise
     except OSError as error:
         return _fail(_from_os(error), as_json)
@@ -120,6 +126,8 @@ def _invoke(name: str, arguments: list[str], commands: Commands) -> int:
         code = typer.main.get_command(app).main(arguments, prog_name=program, standalone_mode=False)
     except typer.Exit as stop:
         return int(stop.exit_code)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else Exit.DONE
     except _CLICK_ERROR as error:
         raise _from_click(error, program) from None
     return int(code) if isinstance(code, int) else Exit.DONE

@@ -188,19 +188,15 @@ def _glibc() -> str | None:
 
 
 def _engine() -> str | None:
-    try:
-        from envsolve.engine.detect import container_engine
-    except ImportError:
-        return None
+    from envsolve.engine.detect import container_engine
+
     return _within(ENGINE_TIMEOUT_S, container_engine, None)
 
 
 def _interpreters() -> tuple[Interpreter, ...]:
-    try:
-        from envsolve.interpreters import find_interpreters
-    except ImportError:
-        return ()
-    return tuple(find_interpreters())
+    from envsolve.interpreters import find_interpreters
+
+    return find_interpreters()
 
 
 def _read(path: Path) -> str:

@@ -17,10 +17,17 @@ if TYPE_CHECKING:
 ERROR_SCHEMA = "envsolve/error-1"
 
 
+class ReaderGoneError(Exception):
+    """Whoever read stdout has left; there is nobody to tell."""
+
+
 def emit(text: str) -> None:
-    """A result, on stdout, at once."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-    sys.stdout.flush()
+    """A result, on stdout, at once. Raises ReaderGoneError when nobody reads it."""
+    try:
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGoneError from None
 
 
 def emit_json(document: dict[str, Any]) -> None:

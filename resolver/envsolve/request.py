@@ -299,7 +299,7 @@ def _corrected(name: str, written: str) -> str | None:
 
 def _names_file(word: str) -> bool:
     path = Path(word)
-    if path.suffix == ".txt" or "/" in word:
+    if path.suffix == ".txt" or "/" in word or word.startswith("."):
         if path.is_dir():
             raise UsageError(
                 f"{word} is a folder: reading a repository is not there yet",

@@ -69,6 +69,10 @@ class Talk:
         self._draw("", at_once=True)
         try:
             yield
+        except KeyboardInterrupt:
+            self._steps.pop()
+            self._clear()
+            raise
         except BaseException:
             self._steps.pop()
             for line in self._folded:
@@ -110,9 +114,13 @@ class Talk:
         self._shown = True
 
     def _print(self, text: str) -> None:
-        clear = "\r\x1b[K" if self._shown else ""
+        self._clear()
+        self._write(f"{text}\n")
+
+    def _clear(self) -> None:
+        if self._shown:
+            self._write("\r\x1b[K")
         self._shown = False
-        self._write(f"{clear}{text}\n")
 
     def _write(self, text: str) -> None:
         try:

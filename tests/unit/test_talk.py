@@ -36,10 +36,8 @@ def test_plain_lines_where_nobody_watches():
 
 def screen(text):
     """The lines that a terminal shows in the end."""
-    shown = []
-    for line in text.split("\n"):
-        shown.append(re.sub(r"\x1b\[[0-9;]*m", "", line.rpartition("\x1b[K")[2]))
-    return shown
+    last = [line.rpartition("\x1b[K")[2] for line in text.split("\n")]
+    return [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in last]
 
 
 def test_a_terminal_keeps_one_line_per_step():
