@@ -86,7 +86,9 @@ class World:
         return self
 
     def tools(self, day="2016-01-01", pip="21.3.1"):
-        self.wheel("pip", pip, "2021-10-22").wheel("setuptools", "28.0", day).wheel("setuptools", "59.6.0", "2021-12-12")
+        self.wheel("pip", pip, "2021-10-22").wheel("setuptools", "28.0", day).wheel(
+            "setuptools", "59.6.0", "2021-12-12"
+        )
         return self.wheel("wheel", "0.29.0", day).wheel("wheel", "0.37.1", "2021-12-22")
 
     # -- serving ------------------------------------------------------------------------------------------
@@ -210,7 +212,9 @@ def facts(tmp_path, *, caps=(), frameworks=None, images=(), pythons=()):
         "glibc": "2.23",
         "released": "2016-04-21",
         "archive": "archive.example.org",
-        "pythons": [{"version": "3.6", "full": "3.6.1", "packages": ["python3", "python3-pip"], "executable": "python3.6"}],
+        "pythons": [
+            {"version": "3.6", "full": "3.6.1", "packages": ["python3", "python3-pip"], "executable": "python3.6"}
+        ],
     }
     write("systems.json", "systems", [{"name": "debian11", "glibc": "2.31", "released": "2021-08-14"}, system])
     plain = {"os": "debian11", "status": "available", "last_seen": "2022-01-12"}
@@ -224,7 +228,14 @@ def facts(tmp_path, *, caps=(), frameworks=None, images=(), pythons=()):
     write("caps/test.json", "caps", caps)
     for name, more in (frameworks or {}).items():
         builds = [
-            {"version": "1.0", "released": "2017-01-01", "pythons": {"3.6": None}, "devices": ["cpu"], **build, **everywhere}
+            {
+                "version": "1.0",
+                "released": "2017-01-01",
+                "pythons": {"3.6": None},
+                "devices": ["cpu"],
+                **build,
+                **everywhere,
+            }
             for build in more.get("builds", ())
         ]
         pairings = [{**row, **everywhere} for row in more.get("pairings", ())]
@@ -257,7 +268,9 @@ def stack(*frameworks, python="3.6", image=None, os="debian11", glibc="2.31", or
 
 def request(*frameworks, companions=(), **more):
     """A request for frameworks and companions, as typed."""
-    targets = [Target(text=text, name=text.partition("==")[0], specifier="==" + text.partition("==")[2]) for text in frameworks]
+    targets = [
+        Target(text=text, name=text.partition("==")[0], specifier="==" + text.partition("==")[2]) for text in frameworks
+    ]
     for text in companions:
         name = text
         for sign in "<>=![":

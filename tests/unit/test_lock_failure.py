@@ -1,4 +1,4 @@
-"""When there is no closure: the error tells what is not there yet, gone, for another Python, withdrawn, or forbidden."""
+"""Where there is no closure, the error tells what is not there yet, gone, made for others, withdrawn or forbidden."""
 
 from datetime import date
 
@@ -37,7 +37,8 @@ def test_not_released_yet_names_the_day_and_the_command(world, fail):
     error = fail("a", as_of=date(2017, 6, 1))
     assert error.message == "the packages of 'fw==1.0 a' cannot be put together for Python 3.6 as of 2017-06-01"
     assert error.facts[-1] == (
-        "a 1.0 requires b: b was not released yet on 2017-06-01: its first file here, b-1.0-py2.py3-none-any.whl, is of 2018-03-04"
+        "a 1.0 requires b: b was not released yet on 2017-06-01: "
+        "its first file here, b-1.0-py2.py3-none-any.whl, is of 2018-03-04"
     )
     assert error.hints[0] == "envsolve fw==1.0 a --as-of 2018-03-04"
     assert error.hints[1] == "envsolve fw==1.0 --as-of 2017-06-01"
@@ -45,9 +46,9 @@ def test_not_released_yet_names_the_day_and_the_command(world, fail):
 
 def test_deleted_or_never_released(world, fail):
     world.wheel("a", "2.0", "2016-01-01").wheel("a", "3.0", "2017-01-01")
-    assert fail("a==1.0").facts == (
-        "you asked for a==1.0: no release that is a==1.0 is on the index (any more): it has 2.0 (2016-01-01) to 3.0 (2017-01-01)",
-    )
+    (fact,) = fail("a==1.0").facts
+    assert fact.startswith("you asked for a==1.0: no release that is a==1.0 is on the index (any more): ")
+    assert fact.endswith("it has 2.0 (2016-01-01) to 3.0 (2017-01-01)")
 
 
 def test_a_framework_whose_file_is_gone(fail):
@@ -64,16 +65,16 @@ def test_a_requirement_that_is_no_project(world, fail):
 def test_no_file_for_this_python(world, fail):
     world.wheel("a", "1.0", "2016-01-01", tags="cp27-cp27mu-manylinux1_x86_64")
     world.wheel("a", "1.0", "2016-01-01", tags="cp35-cp35m-manylinux1_x86_64")
-    assert fail("a==1.0").facts == (
-        "you asked for a==1.0: a==1.0 has no file for Python 3.6 (cp36m) with glibc 2.31; its files are for "
-        "cp27-cp27mu, cp35-cp35m",
+    (fact,) = fail("a==1.0").facts
+    assert fact.endswith(
+        "a==1.0 has no file for Python 3.6 (cp36m) with glibc 2.31; its files are for cp27-cp27mu, cp35-cp35m"
     )
 
 
 def test_requires_another_python(world, fail):
     world.sdist("a", "1.0", "2016-01-01", requires_python=">=3.7")
-    assert fail("a==1.0").facts[0].endswith(
-        "has no file for Python 3.6 (cp36m) with glibc 2.31: it requires Python >=3.7"
+    assert (
+        fail("a==1.0").facts[0].endswith("has no file for Python 3.6 (cp36m) with glibc 2.31: it requires Python >=3.7")
     )
 
 
@@ -84,7 +85,9 @@ def test_needs_a_newer_glibc(world, fail):
 
 
 def test_withdrawn_ones_are_named_as_such(world, fail):
-    world.wheel("a", "1.0", "2016-01-01", "b<2", yanked="oops").wheel("b", "2.0", "2016-01-01").wheel("b", "1.0", "2018-01-01")
+    world.wheel("a", "1.0", "2016-01-01", "b<2", yanked="oops").wheel("b", "2.0", "2016-01-01").wheel(
+        "b", "1.0", "2018-01-01"
+    )
     facts_told = fail("a==1.0", as_of=date(2017, 6, 1)).facts
     assert facts_told[0] == "you asked for a==1.0: a==1.0 is met on 2017-06-01 by 1.0, all withdrawn (yanked) since"
     assert facts_told[1].startswith("a 1.0 requires b<2: b<2 was not released yet on 2017-06-01")
@@ -112,9 +115,8 @@ def test_many_versions_are_one_line(world, fail):
     for minor in range(9):
         world.wheel("a", f"1.{minor}", "2016-01-01", "c>=2")
     world.wheel("c", "1.0", "2016-01-01")
-    assert [f for f in fail("a").facts if "requires" in f] == [
-        "a 1.0 to 1.8 (9 releases) requires c>=2: no release that is c>=2 is on the index (any more): it has 1.0 (2016-01-01)",
-    ]
+    (fact,) = (f for f in fail("a").facts if "require" in f)
+    assert fact.startswith("a 1.0 to 1.8 (9 releases) require c>=2: no release that is c>=2")
 
 
 def test_metadata_that_cannot_be_read_rules_a_version_out(world, fail):
@@ -125,7 +127,11 @@ def test_metadata_that_cannot_be_read_rules_a_version_out(world, fail):
 def test_a_name_that_the_index_does_not_have_is_a_usage_error(world, tmp_path):
     with pytest.raises(UsageError, match="the index has no project nunpy, asked for as 'nunpy<2'") as error:
         make_lock(
-            stack("fw==1.0"), request("fw==1.0", companions=["nunpy<2"]), HOST, facts(tmp_path), index=world.index(tmp_path)
+            stack("fw==1.0"),
+            request("fw==1.0", companions=["nunpy<2"]),
+            HOST,
+            facts(tmp_path),
+            index=world.index(tmp_path),
         )
     assert error.value.code == "unknown-package" and error.value.hints == ("pip index versions nunpy",)
 

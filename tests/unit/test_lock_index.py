@@ -22,7 +22,9 @@ def files(index, name):
 
 
 def test_page_is_read_with_dates_hashes_and_withdrawals(world, tmp_path):
-    world.wheel("demo", "1.0", "2017-05-01", yanked="broken", requires_python=">=3.5").wheel("demo", "1.1", "2018-01-01")
+    world.wheel("demo", "1.0", "2017-05-01", yanked="broken", requires_python=">=3.5").wheel(
+        "demo", "1.1", "2018-01-01"
+    )
     found = files(world.index(tmp_path), "Demo")
     first = found["demo-1.0-py2.py3-none-any.whl"]
     assert (first.day, first.yanked, first.requires_python) == ("2017-05-01", "broken", ">=3.5")

@@ -83,7 +83,7 @@ def test_the_day_is_never_after_today(world, lock):
 
 def test_a_day_before_the_framework_is_refused(world, lock):
     world.wheel("fw", "1.0", "2017-05-01")
-    with pytest.raises(UsageError, match="as of 2017-04-30 there was no fw==1.0 yet") as error:
+    with pytest.raises(UsageError, match=r"as of 2017-04-30 there was no fw==1\.0 yet") as error:
         lock("fw==1.0", as_of=date(2017, 4, 30))
     assert error.value.code == "as-of-too-early"
     assert error.value.facts == ("fw-1.0-py2.py3-none-any.whl was uploaded on 2017-05-01",)
@@ -111,7 +111,12 @@ def test_what_the_tools_need_comes_with_them(world, lock):
     world.wheel("setuptools", "34.0", "2017-01-01", "six").wheel("six", "1.10", "2016-01-01")
     world.wheel("fw", "1.0", "2017-05-01", "six")
     made = lock("fw==1.0")
-    assert {package.name for package in made.packages if package.phase == "build"} == {"pip", "setuptools", "six", "wheel"}
+    assert {package.name for package in made.packages if package.phase == "build"} == {
+        "pip",
+        "setuptools",
+        "six",
+        "wheel",
+    }
     assert install_order(made)[0][0] == "build"
 
 
@@ -141,7 +146,9 @@ def test_sdists_that_need_each_other_share_a_level(world, lock):
 
 def test_exact_pins_of_isolated_builds_do_not_bind_the_environment(world, lock):
     world.wheel("fw", "1.0", "2017-05-01", "a", "numpy>=1.2")
-    world.sdist("a", "1.0", "2017-01-01", {"pyproject.toml": "[build-system]\nrequires = ['numpy==1.0']", "setup.py": ""})
+    world.sdist(
+        "a", "1.0", "2017-01-01", {"pyproject.toml": "[build-system]\nrequires = ['numpy==1.0']", "setup.py": ""}
+    )
     world.wheel("numpy", "1.0", "2016-01-01").wheel("numpy", "1.2", "2017-01-01")
     assert pins(lock("fw==1.0"))["numpy"] == "1.2"
 
@@ -152,7 +159,9 @@ def test_one_file_is_the_one_for_python_abi_and_glibc(world, lock):
         world.wheel("fw", "1.0", "2017-05-01", tags=tags)
     world.sdist("fw", "1.0", "2017-05-01")
     world.wheel("pip", "20.3.4", "2021-01-01")
-    assert [p.filename for p in lock("fw==1.0").packages if p.name == "fw"] == ["fw-1.0-cp36-cp36m-manylinux1_x86_64.whl"]
+    assert [p.filename for p in lock("fw==1.0").packages if p.name == "fw"] == [
+        "fw-1.0-cp36-cp36m-manylinux1_x86_64.whl"
+    ]
 
 
 def test_python_2_gets_its_own_wide_unicode_wheel(world, lock):
@@ -254,7 +263,9 @@ def test_drop_with_a_condition(world, lock):
 
 
 def test_requires_replaces_what_metadata_says(world, lock):
-    world.wheel("fw", "1.0", "2017-05-01", "a").sdist("a", "1.0", "2017-01-01", {"setup.py": "setup(install_requires=f())"})
+    world.wheel("fw", "1.0", "2017-05-01", "a").sdist(
+        "a", "1.0", "2017-01-01", {"setup.py": "setup(install_requires=f())"}
+    )
     world.wheel("b", "1.0", "2017-01-01")
     caps = [cap("requires", "a", versions=">=1,<2", requires=["b>=1 ; python_version >= '3'"])]
     made = lock("fw==1.0", caps=caps)
@@ -299,7 +310,9 @@ def test_keras_backend_is_the_first_of_the_stack(world, lock):
 
 
 def test_another_package_of_the_same_framework_is_not_installed_beside_it(world, lock):
-    world.wheel("fw-gpu", "1.0", "2017-05-01", "a").wheel("fw", "1.0", "2017-05-01").wheel("a", "1.0", "2017-01-01", "fw>=1")
+    world.wheel("fw-gpu", "1.0", "2017-05-01", "a").wheel("fw", "1.0", "2017-05-01").wheel(
+        "a", "1.0", "2017-01-01", "fw>=1"
+    )
     known = {"fw": {"builds": [{"package": "fw"}, {"package": "fw-gpu"}]}}
     caps = [cap("needs", "b", when=[{"package": "fw", "versions": "==1.*"}])]
     world.wheel("b", "1.0", "2017-01-01")

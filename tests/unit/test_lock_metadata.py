@@ -61,7 +61,7 @@ SETUP = "from setuptools import setup\n"
         ({"setup.py": f"{SETUP}setup(install_requires=read())"}, None, "setup.py computes install_requires"),
         ({"setup.py": f"{SETUP}print 'install_requires'"}, None, "setup.py computes install_requires"),
         ({"README": ""}, None, "no setup.py"),
-        ({"pyproject.toml": "[project]\ndependencies = ['a']\n[project.optional-dependencies]\nx = ['b; os_name==\"nt\"']"},
+        ({"pyproject.toml": "[project]\ndependencies=['a']\n[project.optional-dependencies]\nx=['b; os_name==\"nt\"']"},
          ("a", 'b ; (os_name=="nt") and extra == "x"'), "pyproject.toml"),
     ],
 )  # fmt: skip
@@ -112,7 +112,9 @@ def test_target_of_python_2_and_3():
     assert three.rank("cp36-cp36m-manylinux2014_x86_64.manylinux_2_17_x86_64") is not None
     assert three.rank("cp36-cp36m-manylinux1_x86_64") < three.rank("py2.py3-none-any")
     assert three.rank("cp35-abi3-manylinux1_x86_64") is not None
-    assert Target(full="3.6.15", abi="cp36m", glibc="2.31", machine="aarch64").rank("cp36-cp36m-manylinux1_x86_64") is None
+    assert (
+        Target(full="3.6.15", abi="cp36m", glibc="2.31", machine="aarch64").rank("cp36-cp36m-manylinux1_x86_64") is None
+    )
 
 
 def test_requires_python_is_read_leniently():

@@ -50,7 +50,8 @@ def test_files_and_variables_in_pips_order(pip_conf, monkeypatch):
 def test_folders_are_skipped_and_said(pip_conf, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", "/some/wheels")
     config = pip_conf(
-        "[global]\nextra-index-url =\n  file:///some/simple\n  http://me:secret@extra.example/simple\nconstraint = /some/c.txt\n"
+        "[global]\nconstraint = /some/c.txt\n"
+        "extra-index-url =\n  file:///some/simple\n  http://me:secret@extra.example/simple\n"
     )
     assert config.extra_index_urls == ("http://me:secret@extra.example/simple",)
     assert [note.split()[0] for note in config.notes] == ["extra", "find-links"]

@@ -145,7 +145,8 @@ class Teller:
         alive: list[str] = []
         for (package, _, build), group in groups.items():
             requirement = group[0].requirement
-            verb = "needs" if build else "requires"
+            one = len({reason.version for reason in group}) == 1
+            verb = ("needs" if build else "requires") if one else ("need" if build else "require")
             wanted = f"{canonical(requirement.name)}{requirement.specifier}{' to be built' if build else ''}"
             line = f"{_versions(package, [reason.version for reason in group])} {verb} {wanted}"
             found = self._diagnosed(requirement)
