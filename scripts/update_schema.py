@@ -29,7 +29,8 @@ def schemas() -> dict[str, str]:
 
 def _table_file(name: str, models: dict[str, type[facts.Row]]) -> dict[str, Any]:
     """The schema of a file with an evidence table and one list of rows per key."""
-    types = {"evidence": dict[str, facts.Evidence], **{key: list[model] for key, model in models.items()}}  # type: ignore[valid-type]
+    types: dict[str, Any] = {"evidence": dict[str, facts.Evidence]}
+    types |= {key: list[model] for key, model in models.items()}  # type: ignore[valid-type]
     parts = {key: TypeAdapter(type_).json_schema(ref_template="#/$defs/{model}") for key, type_ in types.items()}
     definitions: dict[str, Any] = {}
     for part in parts.values():

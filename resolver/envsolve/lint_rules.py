@@ -23,7 +23,7 @@ MADE_OF = {
     "limit": ("package", "versions"),
     "needs": ("package", "when"),
     "drop": ("package",),
-    "system": ("package",),
+    "system": (),
     "environment": ("package", "environment"),
     "requires": ("package", "requires"),
 }
