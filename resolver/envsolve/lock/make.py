@@ -184,8 +184,9 @@ def _day(job: _Job, asked: Sequence[Asked], given: date | None) -> tuple[date, s
     release = python_release(job.stack, job.facts)
     found.append(Appearance(f"Python {release.version}", release.released, framework=False))
     today = datetime.now(tz=timezone.utc).date()
-    if given is None:
-        return default_day(found, today)
+    default, reason = default_day(found, today)
+    if given is None or (given == default and job.request.as_of is None):
+        return default, reason
     if given > today:
         raise UsageError(f"{given.isoformat()} is in the future", hints=("--as-of YYYY-MM-DD",), code="as-of-in-future")
     check_day(given, found)
