@@ -134,7 +134,7 @@ def _report(outcome: Any, document: dict[str, Any], json: bool) -> None:
 
     document |= built_document(outcome)
     if not json:
-        emit(smoke_text(outcome.smoke, outcome.built.tag or ""))
+        emit(smoke_text(outcome.smoke, outcome.built.tag, outcome.frameworks))
     if not outcome.smoke.ok:
         failed = tuple(f"{c.name}: {c.detail}" for c in outcome.smoke.checks if not c.ok)
         log = (outcome.smoke.log.strip(),) if outcome.smoke.log.strip() and not failed else ()
@@ -304,9 +304,10 @@ def matrix_lint(json: Json = False) -> None:
 
     findings = lint()
     if json:
-        emit_json({"schema": "envsolve/lint-1", "findings": [str(f) for f in findings]})
+        emit_json({"schema": "envsolve/lint-1", "findings": [f._asdict() for f in findings]})
     else:
-        emit("\n".join(map(str, findings)) or "the database keeps its rules")
+        lines = (f"{f.file}: {f.row}: {f.text} ({f.rule})" for f in findings)
+        emit("\n".join(lines) or "the database keeps its rules")
     if findings:
         raise typer.Exit(Exit.BAD_DATABASE)
 

@@ -28,6 +28,7 @@ BROKEN_PIPE = 141
 LEAVE_AT_ONCE = (INTERRUPTED, Exit.NOT_READY)
 """Exit codes after which nothing that still runs is worth waiting for."""
 
+_AGAIN = "the same command with --force"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
@@ -148,7 +149,9 @@ def _from_os(error: OSError) -> EnvsolveError:
 
 def _with_command_hints(error: EnvsolveError, arguments: list[str], commands: Commands) -> EnvsolveError:
     """Hints that are options become whole commands; a word that looks like a command was perhaps meant as one."""
-    error.hints = tuple(_whole(hint, error.message, arguments) for hint in error.hints)
+    takes_folder = arguments[:1] not in (["build"], ["smoke"], ["lock"], ["render"])
+    hints = (hint for hint in error.hints if takes_folder or not hint.startswith("-o "))
+    error.hints = tuple(_whole(hint, error.message, arguments) for hint in hints)
     if error.code == "no-framework":
         words = [word for word in arguments if not word.startswith("-")]
         names = {name.partition(" ")[0] for name in commands}
@@ -159,7 +162,9 @@ def _with_command_hints(error: EnvsolveError, arguments: list[str], commands: Co
 
 def _whole(hint: str, message: str, arguments: list[str]) -> str:
     """'--python X.Y' -> the command line as typed, with that option in place of the one that was refused."""
-    if not hint.startswith("--"):
+    if hint.startswith(_AGAIN):
+        return f"{shlex.join(['envsolve', *arguments, '--force'])}{hint.removeprefix(_AGAIN)}"
+    if not hint.startswith("-"):
         return hint
     option, _, value = hint.partition(" ")
     new = [option, *shlex.split(value)]

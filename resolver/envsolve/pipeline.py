@@ -159,6 +159,8 @@ class Outcome:
     engine: str
     built: Built
     smoke: SmokeReport
+    frameworks: tuple[str, ...]
+    """Names of the packages that the stack is about."""
 
 
 def build(
@@ -193,7 +195,8 @@ def run_smoke(engine: Engine, built: Built, lock: Lock, folder: Path, talk: Talk
     """Prove what was built."""
     from envsolve.smoke import smoke as prove
 
-    return Outcome(engine.name, built, prove(engine, built, lock, folder, talk))
+    report = prove(engine, built, lock, folder, talk)
+    return Outcome(engine.name, built, report, tuple(f.name for f in lock.stack.frameworks))
 
 
 def _settings(prefix: Path | None) -> BuildSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from envsolve.models import Lock, SmokeReport
     from envsolve.pipeline import Outcome
 
+_WORTH_SAYING_S = 0.05
 ERROR_SCHEMA = "envsolve/error-1"
 
 
@@ -85,13 +87,16 @@ def built_document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def smoke_text(report: SmokeReport, built: str) -> str:
+def smoke_text(report: SmokeReport, tag: str | None, frameworks: Iterable[str]) -> str:
     """The smoke report as a person reads it."""
-    versions = " · ".join(f"{name} {version}" for name, version in report.versions.items())
-    lines = [f"Smoke    {'passed' if report.ok else 'failed'} in {built or report.subject}"]
-    lines.append(f"         Python {report.python} · {versions} · on the {(report.device or 'unknown device').upper()}")
+    device = f"on the {report.device.upper()}" if report.device else "device unknown"
+    versions = [f"{name} {report.versions[name]}" for name in frameworks if name in report.versions]
+    lines = [
+        f"Smoke    {'passed' if report.ok else 'failed'} in {tag or report.subject}",
+        f"         {' · '.join([*versions, f'Python {report.python}', device])}",
+    ]
     for check in report.checks:
-        took = f"  {check.seconds:.2f} s" if check.seconds is not None else ""
+        took = f"  {check.seconds:.2f} s" if check.seconds and check.seconds >= _WORTH_SAYING_S else ""
         detail = f": {check.detail}" if check.detail else ""
         lines.append(f"  {'ok    ' if check.ok else 'FAILED'} {check.name}{detail}{took}")
     return "\n".join(lines) + "\n"
@@ -99,5 +104,5 @@ def smoke_text(report: SmokeReport, built: str) -> str:
 
 def written_text(folder: Path, lock: Lock) -> str:
     """What was just written, and what to do with it."""
-    files = len(lock.packages)
-    return f"wrote {folder}/: {files} packages locked as of {lock.as_of}; build it with: docker build {folder}"
+    count = len(lock.packages)
+    return f"wrote {folder}/: {count} packages locked as of {lock.as_of}; build it with: docker build {folder}"
