@@ -31,7 +31,7 @@ _PIP, _TOOLS, _WHEELS, _SDISTS = "phases/0-pip.txt", "phases/1-tools.txt", "phas
 
 @dataclass(frozen=True)
 class Step:
-    """One RUN of pip in the build stage."""
+    """One run of pip in the build stage."""
 
     what: str
     files: tuple[str, ...]
@@ -69,7 +69,8 @@ class Plan:
     apt: list[str]
     build_apt: list[str]
     python: str
-    steps: list[Step]
+    preparations: list[Step]
+    installs: list[Step]
     replaced: list[str]
     """The image's own distributions that go, because the lock brings others of these names."""
     image_environment: Pairs
@@ -129,24 +130,26 @@ def phase_files(lock: Lock) -> dict[str, str]:
     return files
 
 
-def _steps(files: Iterable[str]) -> list[Step]:
-    """The pip runs. Tools come twice: into the build stage itself, and into what the image gets."""
-    names = sorted(files)
-    root = "--root /install --ignore-installed"
-    ready = tuple(name for name in names if not name.startswith(_SDISTS))
-    steps = [
+def _preparations(files: Iterable[str]) -> list[Step]:
+    """What changes the build stage itself."""
+    steps = (
         Step("pip itself: the last release for this Python", (_PIP,), "--upgrade"),
         Step("what sdists are built with", (_TOOLS,), "--upgrade"),
-    ]
-    steps = [step for step in steps if step.files[0] in names]
-    if ready:
-        steps.append(Step("wheels, and the same tools for the image", ready, root))
-    for name in names:
-        if name.startswith(_SDISTS):
-            step = Step(
-                "sdists, now that what they import is there", (name,), f"{root} --no-build-isolation", path=True
-            )
-            steps.append(step)
+    )
+    return [step for step in steps if step.files[0] in files]
+
+
+def _installs(files: Iterable[str]) -> list[Step]:
+    """What goes into the image, the tools once more among it: it is to be what the lock says."""
+    root = "--root /install --ignore-installed"
+    names = sorted(files)
+    ready = tuple(name for name in names if not name.startswith(_SDISTS))
+    steps = [Step("wheels, and the same tools for the image", ready, root)] if ready else []
+    steps += (
+        Step("sdists, now that what they import is there", (name,), f"{root} --no-build-isolation", path=True)
+        for name in names
+        if name.startswith(_SDISTS)
+    )
     return steps
 
 
@@ -171,7 +174,7 @@ def _labels(lock: Lock, digest: str) -> Pairs:
 
 
 def _plan(lock: Lock, digest: str) -> Plan:
-    image = lock.image
+    image, files = lock.image, phase_files(lock)
     reference = checked("image reference", image.reference)
     apt = [checked("apt package", p) for p in (*image.python_packages, *image.apt_pins, *lock.system_packages)]
     # pip and setuptools of an official image would stay beside the locked ones; a distribution's live elsewhere
@@ -194,7 +197,8 @@ def _plan(lock: Lock, digest: str) -> Plan:
         apt=apt,
         build_apt=build_apt,
         python=checked("interpreter", image.executable),
-        steps=_steps(phase_files(lock)),
+        preparations=_preparations(files),
+        installs=_installs(files),
         replaced=[p.name for p in lock.packages if p.phase == "build"] if official else [],
         image_environment=_environment(image.environment),
         environment=_environment(lock.environment),
