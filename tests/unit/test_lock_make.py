@@ -282,6 +282,13 @@ def test_unknown_requirements_come_from_a_wheel_for_another_python_or_are_said(w
     assert made.notes == ("c-1.0.tar.gz computes its requirements when it is built; none are assumed",)
 
 
+def test_requirements_chosen_by_the_makers_python_are_said(world, lock):
+    setup = "import sys\nneeds = []\nif sys.version_info < (3,):\n    needs.append('b')\nsetup(install_requires=needs)"
+    world.wheel("fw", "1.0", "2017-05-01", "a")
+    world.sdist("a", "1.0", "2017-01-01", {"setup.py": setup, "a.egg-info/PKG-INFO": ""})
+    assert "a-1.0.tar.gz chooses its requirements by the Python that builds it" in lock("fw==1.0").notes[0]
+
+
 def test_system_packages_and_variables(world, lock):
     world.wheel("fw", "1.0", "2017-05-01", "a").sdist("a", "1.0", "2017-01-01", {"setup.py": "", "a.c": ""})
     caps = [

@@ -58,6 +58,8 @@ SETUP = "from setuptools import setup\n"
         ({"setup.py": f"{SETUP}setup(install_requires=['a', 'b>=1'])"}, ("a", "b>=1"), "setup.py"),
         ({"setup.py": f"{SETUP}needs = ['a']\nsetup(install_requires=needs)"}, ("a",), "setup.py"),
         ({"setup.py": f"{SETUP}setup(install_requires='a\\nb')"}, ("a", "b"), "setup.py"),
+        ({"setup.py": f"{SETUP}n = ['a']\nif x:\n    n.append('b')\nsetup(install_requires=n)"}, None,
+         "setup.py computes install_requires"),
         ({"setup.py": f"{SETUP}setup(install_requires=read())"}, None, "setup.py computes install_requires"),
         ({"setup.py": f"{SETUP}print 'install_requires'"}, None, "setup.py computes install_requires"),
         ({"README": ""}, None, "no setup.py"),

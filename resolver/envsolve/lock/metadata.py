@@ -12,7 +12,7 @@ from envsolve.lock.wheelmeta import MetadataError, read_wheel
 
 __all__ = ["Metadata", "MetadataError", "read_metadata"]
 
-_KIND = "metadata-1"
+_KIND = "metadata-3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Metadata:
     build_requires: tuple[str, ...] | None
     how: str
     compiled: bool
+    by_python: bool = False
 
 
 def read_metadata(index: Index, file: File) -> Metadata:
@@ -40,7 +41,7 @@ def read_metadata(index: Index, file: File) -> Metadata:
         found = Metadata(read_wheel(index, file), (), "wheel", compiled=False)
     else:
         sdist = read_sdist(index.download(file.url, file.filename, file.sha256), file.filename)
-        found = Metadata(sdist.requires, sdist.build_requires, sdist.how, sdist.compiled)
+        found = Metadata(sdist.requires, sdist.build_requires, sdist.how, sdist.compiled, sdist.by_python)
     index.keep_by_hash(_KIND, file.sha256, json.dumps(asdict(found)).encode())
     return found
 
@@ -52,4 +53,5 @@ def _load(content: bytes) -> Metadata:
         build_requires=None if value["build_requires"] is None else tuple(value["build_requires"]),
         how=str(value["how"]),
         compiled=bool(value["compiled"]),
+        by_python=bool(value["by_python"]),
     )

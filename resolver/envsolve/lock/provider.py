@@ -62,12 +62,18 @@ class PackageProvider:
         self.provided = provided
         self.rename = rename
         self.dropped: dict[str, str] = {}
-        self.notes: set[str] = set()
+        # Doubts about versions; only those of versions that are taken in the end are worth a note.
+        self._said: dict[tuple[str, Version], str] = {}
         self._progress = progress
         self._known: set[str] = set()
         self._pending = list(caps.rules_about())
         self._metadata: dict[str, Future[Metadata]] = {}
         self._demands: dict[tuple[str, Version], tuple[Demand, ...]] = {}
+
+    def notes(self, chosen: Mapping[str, Version]) -> set[str]:
+        """What a person should know of the versions that were chosen, and of what was left out."""
+        doubts = {text for (name, version), text in self._said.items() if chosen.get(name) == version}
+        return doubts | set(self.dropped.values())
 
     # -- the protocol ---------------------------------------------------------------------------------------
 
@@ -165,10 +171,17 @@ class PackageProvider:
         if stated is not None:
             return stated
         texts = metadata.requires
+        if metadata.by_python:
+            self._said[name, candidate.version] = (
+                f"{candidate.file.filename} chooses its requirements by the Python that builds it; "
+                "those of its maker's Python are assumed"
+            )
         if texts is None:
             texts = self._sibling(name, candidate.version)
         if texts is None:
-            self.notes.add(f"{candidate.file.filename} computes its requirements when it is built; none are assumed")
+            self._said[name, candidate.version] = (
+                f"{candidate.file.filename} computes its requirements when it is built; none are assumed"
+            )
             texts = ()
         found = [(text, parse_requirement(text)) for text in texts]
         for text, requirement in found:
@@ -184,7 +197,7 @@ class PackageProvider:
     def _build_demands(self, name: str, version: Version, metadata: Metadata) -> Iterator[Demand]:
         """What the sdist needs to be built. Exact pins there aim at isolated builds, so only the name counts."""
         if metadata.build_requires is None:
-            self.notes.add(f"{name} {version} computes its build requirements; none are assumed")
+            self._said[name, version] = f"{name} {version} computes its build requirements; none are assumed"
         for text in metadata.build_requires or ():
             requirement = parse_requirement(text)
             if requirement is None or requirement.url or not self._counts(requirement, ""):
@@ -197,7 +210,7 @@ class PackageProvider:
             if any(admits(kept, v) for v in self.versions(canonical(loose.name))):
                 yield Demand(loose, build=True)
             else:
-                self.notes.add(f"{name} {version} wants {text} to be built, which the index did not have on the day")
+                self._said[name, version] = f"{name} {version} wants {text} to be built; the index had none on the day"
 
     def _counts(self, requirement: Requirement, extra: str) -> bool:
         """Whether its marker holds on the target; for an extra, only what the extra itself adds."""
@@ -228,7 +241,10 @@ class PackageProvider:
         copy = Requirement(str(requirement))
         copy.name = self.rename(canonical(requirement.name))
         if copy.name != canonical(requirement.name):
-            self.notes.add(f"{copy.name} stands for {canonical(requirement.name)}, which another package requires")
+            self.dropped.setdefault(
+                canonical(requirement.name),
+                f"{copy.name} stands for {canonical(requirement.name)}, which another package requires",
+            )
         return copy
 
     # -- metadata -------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def resolve(
         if name not in provided
     }
     packages = _wanted_by(packages, asked, provider.caps, versions)
-    notes = {*provider.notes, *provider.dropped.values(), *_rank_notes(packages)}
+    notes = provider.notes(versions) | _rank_notes(packages)
     return Resolution(
         packages=packages,
         settled=tuple(caps.settled(versions)),

@@ -9,6 +9,7 @@ import re
 import sys
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
@@ -30,12 +31,16 @@ _PKG_INFO_TRUE_SINCE = Version("2.2")  # PEP 643: from here on, a sdist's PKG-IN
 
 @dataclass(frozen=True, slots=True)
 class SdistMetadata:
-    """``requires``: None when it cannot be known without running code. ``compiled``: holds sources to compile."""
+    """``requires``: None when it cannot be known without running code. ``compiled``: holds sources to compile.
+
+    ``by_python``: its requirements are those of the Python on which its maker packed it, and may differ here.
+    """
 
     requires: tuple[str, ...] | None
     build_requires: tuple[str, ...] | None
     how: str
     compiled: bool
+    by_python: bool = False
 
 
 class _Archive:
@@ -79,6 +84,7 @@ def read_sdist(content: bytes, filename: str) -> SdistMetadata:
         build_requires=_build_requires(archive),
         how=how,
         compiled=any(name.endswith(_COMPILED) for name in archive.names),
+        by_python=how.startswith("egg-info") and _chooses_by_python(archive.top("setup.py") or ""),
     )
 
 
@@ -103,6 +109,15 @@ def _requires(archive: _Archive) -> tuple[tuple[str, ...] | None, str]:
         return (), "setup.py without install_requires"
     literal = _literal_argument(setup, "install_requires")
     return literal, "setup.py" if literal is not None else "setup.py computes install_requires"
+
+
+def _chooses_by_python(setup: str) -> bool:
+    """Whether a setup.py both computes its requirements and looks at the Python that runs it."""
+    return (
+        "sys.version_info" in setup
+        and "install_requires" in setup
+        and _literal_argument(setup, "install_requires") is None
+    )
 
 
 def _states_requirements(info: str) -> bool:
@@ -153,12 +168,14 @@ def _literal_argument(source: str, name: str) -> tuple[str, ...] | None:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return None
+    uses = Counter(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    # A name counts when it is assigned once and used once: then nothing was appended to it on the way.
     constants = {
         target.id: node.value
         for node in tree.body
         if isinstance(node, ast.Assign)
         for target in node.targets
-        if isinstance(target, ast.Name)
+        if isinstance(target, ast.Name) and uses[target.id] == 2
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == name:
