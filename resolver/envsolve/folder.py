@@ -23,6 +23,7 @@ from envsolve.models import Lock
 
 MANIFEST = ".envsolve-manifest.json"
 _SCHEMA = "envsolve/manifest-1"
+_STAGE = ".envsolve-stage-"
 
 
 def write(directory: Path, files: Mapping[str, str], *, force: bool = False) -> None:
@@ -121,7 +122,9 @@ def _refuse_edited(directory: Path, files: Mapping[str, str], old: Mapping[str, 
 
 def _replace(directory: Path, files: Mapping[str, str], gone: list[str]) -> None:
     """Put every file in place by renaming; when one step fails, take back those before it."""
-    stage = Path(tempfile.mkdtemp(prefix=".envsolve-", dir=directory))
+    for cut_off in directory.glob(f"{_STAGE}*/"):
+        shutil.rmtree(cut_off, ignore_errors=True)
+    stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=directory))
     try:
         new, kept = stage / "new", stage / "old"
         _lay_out(new, {**files, MANIFEST: _manifest_text(files)})
