@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date
+from datetime import datetime, timezone
 
 from packaging.version import Version
 
@@ -126,7 +126,7 @@ def native_ranges(database: Database) -> Iterator[Finding]:
 
 def evidence_dates(database: Database) -> Iterator[Finding]:
     """A fact was checked after today."""
-    today = date.today()  # noqa: DTZ011  (a date as people write it; the day's edge does not matter)
+    today = datetime.now(timezone.utc).date()
     for file, table in database.evidence.items():
         for key, evidence in table.items():
             if evidence.checked > today:
@@ -192,12 +192,16 @@ def _plain(name: str) -> str:
 
 
 def product_names(database: Database) -> Iterator[Finding]:
-    """Two products of different capability that are typed alike."""
-    seen: dict[str, tuple[str, str]] = {}
+    """Two products of different capability that are typed alike, unless both claim that alias ("titan x")."""
+    seen: dict[str, tuple[bool, str, str]] = {}
     for entry, product in database.rows(schema.Product):
         for name in (product.name, *product.aliases):
-            other, capability = seen.setdefault(_plain(name), (product.name, product.compute_capability))
-            if capability != product.compute_capability:
+            is_alias = name is not product.name
+            key = _plain(name)
+            first_is_alias, other, capability = seen.setdefault(
+                key, (is_alias, product.name, product.compute_capability)
+            )
+            if capability != product.compute_capability and not (is_alias and first_is_alias):
                 yield entry.finding("product-name", f"{name!r} reads like {other!r}, which is {capability}")
 
 

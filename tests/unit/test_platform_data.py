@@ -1,0 +1,185 @@
+"""The tables that ship: they load, they are clean, and they give the answers that independent sources give."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from pathlib import Path
+
+import pytest
+from envsolve.data import data_dir
+from envsolve.facts import Image, Row
+from envsolve.gpus import parse_gpu
+from envsolve.lint import lint
+from envsolve.matrices import Facts, load
+from envsolve.verdict import on_gpu
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def facts() -> Facts:
+    return load()
+
+
+def rows(facts: Facts) -> Iterator[Row]:
+    tables = (facts.toolkits, facts.cudnns, facts.systems, facts.images, facts.pythons)
+    return chain(facts.architectures, facts.products, facts.caps, *(table.values() for table in tables))
+
+
+def test_the_database_is_clean(facts: Facts) -> None:
+    # Vendor images name builds: without any framework file there is nothing they could name.
+    skipped = () if list(facts.framework_names()) else ("image-framework",)
+    assert [finding for finding in lint() if finding.rule not in skipped] == []
+
+
+def test_every_row_has_a_source_for_every_field(facts: Facts) -> None:
+    for row in rows(facts):
+        for field in type(row).model_fields:
+            if field not in ("evidence", "notes"):
+                assert facts.evidence(row, field).source
+
+
+def test_the_schemas_are_what_the_types_give() -> None:
+    spec = importlib.util.spec_from_file_location("update_schema", ROOT / "scripts" / "update_schema.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    found = {path.name: json.loads(path.read_text()) for path in (data_dir("matrices") / "schema").glob("*.json")}
+    assert found == {name: json.loads(text) for name, text in script.schemas().items()}
+
+
+# As people write them -> compute capability, from NVIDIA's list of CUDA GPUs.
+TYPED = {
+    "Tesla K80": "3.7", "k40": "3.5", "GTX 680": "3.0", "gtx titan black": "3.5", "GTX 750 Ti": "5.0", "980ti": "5.2",
+    "m60": "5.2", "p100": "6.0", "Tesla P100-SXM2-16GB": "6.0", "P40": "6.1", "gtx1080ti": "6.1", "1060": "6.1",
+    "TITAN X (Pascal)": "6.1", "titan v": "7.0", "v100": "7.0", "Tesla V100-SXM2-32GB": "7.0", "v100-32gb": "7.0",
+    "T4": "7.5", "2080 Ti": "7.5", "quadro rtx 6000": "7.5", "GTX 1660 SUPER": "7.5", "a100": "8.0",
+    "a100-sxm4-80gb": "8.0", "A30": "8.0", "3090": "8.6", "NVIDIA GeForce RTX 3090": "8.6", "RTX A6000": "8.6",
+    "a10g": "8.6", "A40": "8.6", "rtx 3080 laptop gpu": "8.6", "4090": "8.9", "L4": "8.9", "L40S": "8.9",
+    "rtx 6000 ada": "8.9", "h100": "9.0", "H100 80GB HBM3": "9.0", "H200": "9.0", "b200": "10.0", "B300": "10.3",
+    "rtx 5090": "12.0", "rtx pro 6000": "12.0", "GB10": "12.1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "capability"), TYPED.items())
+def test_a_gpu_is_found_as_people_type_it(typed: str, capability: str, facts: Facts) -> None:
+    assert parse_gpu(typed, facts).compute_capability == capability
+
+
+@pytest.mark.parametrize(
+    "name", ["NVIDIA GeForce RTX 3090", "Tesla T4", "NVIDIA H100 80GB HBM3", "Tesla V100S-PCIE-32GB"]
+)
+def test_a_gpu_is_found_as_nvml_prints_it(name: str, facts: Facts) -> None:
+    assert parse_gpu(name, facts).name == name
+
+
+def test_each_product_is_found_by_its_own_name(facts: Facts) -> None:
+    for product in facts.products:
+        assert parse_gpu(product.name, facts).compute_capability == product.compute_capability, product.name
+
+
+def native(facts: Facts, gpu: str) -> list[str]:
+    return [v for v, toolkit in facts.toolkits.items() if on_gpu(gpu, toolkit.sass, ()) == "native"]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "first", "last"),
+    [
+        ("3.0", "8.0", "10.2"), ("3.7", "8.0", "11.8"), ("5.2", "8.0", "12.9"), ("6.1", "8.0", "12.9"),
+        ("7.0", "9.0", "12.9"), ("7.5", "9.0", "12.9"), ("8.0", "11.0", "12.9"), ("8.6", "11.0", "12.9"),
+        ("8.9", "11.0", "12.9"), ("9.0", "11.8", "12.9"), ("12.0", "12.8", "12.9"),
+    ],
+)  # fmt: skip
+def test_the_releases_that_hold_code_for_a_gpu(gpu: str, first: str, last: str, facts: Facts) -> None:
+    """From NVIDIA's compatibility guides: code for X.y runs on X.z with z >= y."""
+    assert (native(facts, gpu)[0], native(facts, gpu)[-1]) == (first, last)
+
+
+def test_drivers_leave_old_gpus_behind(facts: Facts) -> None:
+    last = {row.name: row.driver_branch_last for row in facts.architectures}
+    assert last["Kepler"] == "470"
+    assert last["Maxwell"] == last["Pascal"] == last["Volta"] == "580"
+    assert last["Turing"] is last["Ampere"] is last["Blackwell"] is None
+
+
+# (CUDA, cuDNN, whether a newer minor of it serves): what the wheels of TensorFlow 1.0 to 2.6 were built with.
+WANTED = [
+    ("8.0", "5.1", False), ("8.0", "6.0", False), ("9.0", "7.0", False), ("9.0", "7.2", True), ("10.0", "7.6", True),
+    ("10.1", "7.6", True), ("11.0", "8.0", True), ("11.2", "8.1", True),
+]  # fmt: skip
+
+
+def serves(image: Image, cuda: str, cudnn: str, newer: bool) -> bool:
+    if image.cuda != cuda or image.cudnn is None or image.status == "gone":
+        return False
+    found, wanted = Version(image.cudnn), Version(cudnn)
+    return found.major == wanted.major and (found >= wanted if newer else found == wanted)
+
+
+@pytest.mark.parametrize(("cuda", "cudnn", "newer"), WANTED)
+def test_each_tensorflow_finds_its_cuda_and_cudnn(cuda: str, cudnn: str, newer: bool, facts: Facts) -> None:
+    assert [image.id for image in facts.images.values() if serves(image, cuda, cudnn, newer)]
+
+
+@pytest.mark.parametrize("python", ["2.7", "3.5", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+def test_each_python_has_an_image_of_its_last_patch_release(python: str, facts: Facts) -> None:
+    images = [image for image in facts.images.values() if image.reference.startswith(f"python:{python}.")]
+    assert images
+    assert {image.python for image in images} == {facts.pythons[python].full}
+
+
+def test_an_image_with_cuda_is_for_a_cudnn_that_exists_for_it(facts: Facts) -> None:
+    for image in facts.images.values():
+        if image.cudnn is not None:
+            assert image.cuda in facts.cudnns[image.cudnn].cuda, image.id
+
+
+def test_the_pins_of_a_rebuilt_image_are_of_its_own_cuda(facts: Facts) -> None:
+    for image in facts.images.values():
+        if image.status != "rebuilt":
+            continue
+        cuda, cudnn = image.cuda or "", image.cudnn or ""
+        pins = dict(pin.split("=") for pin in image.apt_pins)
+        names = {
+            f"cuda-{lib}-{cuda.replace('.', '-')}" for lib in ("cudart", "cufft", "curand", "cusolver", "cusparse")
+        }
+        assert names <= set(pins), image.id
+        assert any("cublas" in name for name in pins), image.id
+        cudnn_pin = pins[f"libcudnn{cudnn.split('.')[0]}"]
+        assert cudnn_pin.startswith(f"{cudnn}.") and cudnn_pin.endswith(f"+cuda{cuda}"), image.id
+        assert all(image.os.replace(".", "") in url for url in (*image.apt_keys, *image.apt_repositories)), image.id
+
+
+def test_systems_of_ended_releases_say_where_their_packages_are(facts: Facts) -> None:
+    assert facts.systems["debian9"].archive == facts.systems["debian10"].archive == "archive.debian.org"
+    assert facts.systems["debian12"].archive is None
+
+
+def test_newer_systems_have_newer_libraries(facts: Facts) -> None:
+    for family in ("debian", "ubuntu"):
+        found = sorted((s for s in facts.systems.values() if s.name.startswith(family)), key=lambda s: s.released)
+        for field in ("glibc", "glibcxx", "gcc"):
+            versions = [Version(getattr(system, field)) for system in found]
+            assert versions == sorted(versions), (family, field)
+
+
+def test_a_python_drops_the_backports_of_the_one_before_too(facts: Facts) -> None:
+    known = sorted(facts.pythons.values(), key=lambda row: Version(row.version))
+    for older, newer in pairwise(known):
+        assert set(older.backports) <= set(newer.backports)
+    assert "enum34" not in facts.pythons["2.7"].backports
+    assert {"enum34", "futures"} <= set(facts.pythons["3.4"].backports)
+    assert "typing" not in facts.pythons["3.4"].backports
+    assert "typing" in facts.pythons["3.5"].backports
+
+
+def test_every_dropped_package_has_its_module_in_that_standard_library(facts: Facts) -> None:
+    for cap in facts.caps:
+        if cap.kind == "drop":
+            lowest = cap.pythons.removeprefix(">=")
+            later = [row for row in facts.pythons.values() if Version(row.version) >= Version(lowest)]
+            assert later and all(cap.package in row.backports for row in later), cap.id
