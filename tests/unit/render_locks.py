@@ -23,11 +23,13 @@ TOOLS = tuple(
     package(*row, phase="build") for row in (("pip", "21.3.1"), ("setuptools", "38.4.0"), ("wheel", "0.30.0"))
 )
 
+USUAL = (*TOOLS, package("numpy", "1.14.0"), package("tensorflow", "1.4.1"))
+
 
 def lock(
     *,
     image=None,
-    packages=(*TOOLS, package("numpy", "1.14.0"), package("tensorflow", "1.4.1")),
+    packages=USUAL,
     frameworks=(("tensorflow", "tensorflow", "1.4.1"),),
     python="3.6",
     device="cpu",

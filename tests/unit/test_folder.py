@@ -141,7 +141,8 @@ def test_a_folder_where_a_file_should_be_leaves_all_as_it_was(tmp_path):
 
 
 WRITE = (
-    "import os, sys, json; from pathlib import Path; from envsolve import folder; from envsolve.errors import EnvsolveError\n"
+    "import os, sys, json; from pathlib import Path\n"
+    "from envsolve import folder; from envsolve.errors import EnvsolveError\n"
     "if int(sys.argv[3]): os.setgid(65534); os.setuid(int(sys.argv[3]))\n"
     "try: folder.write(Path(sys.argv[1]), json.loads(sys.argv[2]))\n"
     "except EnvsolveError as e: print(e.code, int(e.exit_code), e.message); raise SystemExit(9)\n"
