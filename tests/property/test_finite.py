@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envsolve.finite import Problem, Rule, Wish
+from envsolve.solver.finite import Problem, Rule, Wish
 
 
 @st.composite

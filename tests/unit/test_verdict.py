@@ -2,7 +2,7 @@
 
 import pytest
 
-from envsolve.verdict import on_gpu, worst
+from envsolve.solver.verdict import on_gpu, worst
 
 
 @pytest.mark.parametrize(

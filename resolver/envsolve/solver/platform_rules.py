@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from envsolve import facts as schema
-from envsolve.finite import Mask
 from envsolve.models import Gpu
 from envsolve.prose import listed
-from envsolve.verdict import on_gpu, worst
-from envsolve.world import CPU, NO_CUDA, World, at_least, build_id, version_key
+from envsolve.solver.finite import Mask
+from envsolve.solver.verdict import on_gpu, worst
+from envsolve.solver.world import CPU, NO_CUDA, World, at_least, build_id, version_key
 
 Library = schema.Toolkit | schema.Cudnn
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from envsolve import facts as schema
-from envsolve.finite import Answer, Rule
 from envsolve.models import FrameworkChoice, Reason, Stack, StackWarning
 from envsolve.prose import listed
-from envsolve.world import CPU, NO_CUDA, World, build_id
+from envsolve.solver.finite import Answer, Rule
+from envsolve.solver.world import CPU, NO_CUDA, World, build_id
 
 
 def make_stack(world: World, frameworks: Sequence[str], found: Answer, command: str) -> Stack:

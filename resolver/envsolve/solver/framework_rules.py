@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from packaging.specifiers import SpecifierSet
 
 from envsolve import facts as schema
-from envsolve.finite import Mask
 from envsolve.models import Verdict
 from envsolve.prose import builds_named, listed, said_of
-from envsolve.verdict import on_gpu, worst
-from envsolve.world import NO_CUDA, Axis, World, at_least, build_id, covers, version_key
+from envsolve.solver.finite import Mask
+from envsolve.solver.verdict import on_gpu, worst
+from envsolve.solver.world import NO_CUDA, Axis, World, at_least, build_id, covers, version_key
 
 Builds = Sequence[schema.Build]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from envsolve.facts import Build
-from envsolve.finite import Wish
 from envsolve.models import Request
-from envsolve.world import CPU, Axis, World, build_id, parsed
+from envsolve.solver.finite import Wish
+from envsolve.solver.world import CPU, Axis, World, build_id, parsed
 
 VERDICT_COST = {"native": 0, "jit": 1, CPU: 2}
 IMAGE_COST = {"available": 0, "rebuilt": 1, "gone": 2}

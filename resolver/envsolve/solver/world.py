@@ -11,11 +11,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from envsolve import facts as schema
-from envsolve.finite import Mask, Problem, Rule, bits
 from envsolve.matrices import Facts
 from envsolve.models import Host, Reason, Request
 from envsolve.prose import listed
-from envsolve.verdict import SAFETY
+from envsolve.solver.finite import Mask, Problem, Rule, bits
+from envsolve.solver.verdict import SAFETY
 
 SOURCES = {"host": "this machine", "request": "the request", "device": "what the words mean", "policy": "envsolve"}
 """Where facts that are given, not looked up, come from."""

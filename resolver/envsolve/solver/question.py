@@ -1,4 +1,4 @@
-"""Facts + Request + Host -> Solution: what works on this machine, and why, or why nothing does. Pure."""
+"""A request on a host as a question: its wishes, its best answer, why not, and what would help. Pure."""
 
 from __future__ import annotations
 
@@ -10,29 +10,23 @@ from functools import cached_property
 from envsolve import facts as schema
 from envsolve.commands import command_line
 from envsolve.errors import UsageError
-from envsolve.finite import Answer, Problem, Rule, Wish
-from envsolve.framework_rules import add_framework_rules
 from envsolve.matrices import Facts
 from envsolve.models import Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
-from envsolve.platform_rules import add_platform_rules
-from envsolve.ranking import distance, levels, preferred_package
-from envsolve.stack import make_stack
-from envsolve.world import CPU, SOURCES, World, build_id, covers, empty_world, matching, parsed, version_key
+from envsolve.solver.finite import Answer, Problem, Rule, Wish
+from envsolve.solver.framework_rules import add_framework_rules
+from envsolve.solver.platform_rules import add_platform_rules
+from envsolve.solver.ranking import distance, levels, preferred_package
+from envsolve.solver.stack import make_stack
+from envsolve.solver.world import CPU, SOURCES, World, build_id, covers, empty_world, matching, parsed, version_key
 
 LEAST_CHANGE = ("exact", "native", "as_of", "os", "python", "gpu", "local", "driver", "version")
 """Kinds of wish from the cheapest to give up to the dearest."""
 
 
-def solve(request: Request, host: Host, facts: Facts) -> Solution:
-    """The best stack for a request on a host, with alternatives; or a conflict with ways out.
-
-    Raises UsageError when the request names an OS or Python that the database does not know.
-    """
-    return _Question(request, host, facts).solution()
-
-
 @dataclass
-class _Question:
+class Question:
+    """One request on one host: the problem it makes, and the answers and reasons it has."""
+
     request: Request
     host: Host
     facts: Facts
