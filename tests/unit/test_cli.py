@@ -7,12 +7,18 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import date
 from pathlib import Path
 
 import pytest
 from envsolve import __version__
+from envsolve import folder as folders
 from envsolve.cli import COMMANDS
 from envsolve.dispatch import VALUE_OPTIONS, run, split
+from envsolve.errors import OutOfDateError
+from envsolve.matrices import load
+from envsolve.models import Lock, LockedImage, LockedPackage
+from envsolve.pipeline import answer, check_lock, rendered
 
 HEAVY = ("docker", "requests", "jinja2", "pynvml", "rich")
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("ENVSOLVE_", "NO_COLOR"))}
@@ -384,3 +390,87 @@ def test_matrix_stats_count_what_is_there(tmp_path):
 def test_matrix_lint_passes_on_the_database_that_ships(tmp_path):
     done = envsolve("matrix", "lint", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
+
+
+# -- folders that envsolve wrote -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A folder with a lock of one package, as solve would have written it."""
+    facts = load()
+    solution = answer(["tf==1.4"], facts=facts, gpu=("none",))
+    image = facts.images[next(i for i, row in facts.images.items() if row.reference == solution.chosen.base_image)]
+    package = LockedPackage(
+        name="tensorflow", version="1.4.1", filename="tensorflow-1.4.1-cp36-cp36m-manylinux1_x86_64.whl",
+        sha256="0" * 64, size=1, upload_time="2017-12-08T00:00:00Z", phase="wheel", reason="asked for",
+    )  # fmt: skip
+    lock = Lock(
+        envsolve=__version__, facts=facts.version, request=solution.request, host=solution.host, stack=solution.chosen,
+        as_of=date(2018, 1, 15), as_of_reason="a test", python_full=image.python or "3.6.15",
+        image=LockedImage(reference=image.reference), packages=(package,),
+    )  # fmt: skip
+    folders.write(tmp_path / "out", rendered(lock))
+    return tmp_path
+
+
+def test_why_reads_the_lock(written):
+    everything = envsolve("why", "out", cwd=written).stdout
+    assert "tensorflow 1.4." in everything.splitlines()[0]
+    about = envsolve("why", "out", "python", cwd=written).stdout
+    assert about.startswith("python: ")
+    assert len(about) < len(everything)
+    reasons = json.loads(envsolve("why", "out", "python", "--json", cwd=written).stdout)["reasons"]
+    assert {r["axis"] for r in reasons} == {"python"}
+    done = envsolve("why", "out", "colour", cwd=written)
+    check_error(done, "unknown-axis", 2)
+    assert "hint: envsolve why out python" in done.stderr
+
+
+def test_render_check_tells_an_edit_and_force_gives_it_up(written):
+    assert envsolve("render", "out", "--check", cwd=written).returncode == 0
+    dockerfile = written / "out/Dockerfile"
+    text = dockerfile.read_text()
+    dockerfile.write_text(text + "# mine\n")
+    done = envsolve("render", "out", "--check", cwd=written)
+    check_error(done, "out-of-date", 3)
+    assert "Dockerfile" in done.stderr
+    done = envsolve("render", "out", cwd=written)
+    check_error(done, "edited-files", 3)
+    assert dockerfile.read_text() == text + "# mine\n"
+    assert envsolve("render", "out", "--force", cwd=written).returncode == 0
+    assert dockerfile.read_text() == text
+
+
+def test_a_damaged_lock_is_said(written):
+    (written / "out/envsolve.lock").write_text("{")
+    for command in ("build", "smoke", "why", "lock", "render"):
+        check_error(envsolve(command, "out", cwd=written), "bad-lock", 2)
+
+
+@pytest.mark.parametrize("command", ["build", "smoke"])
+def test_an_engine_that_does_not_answer(written, command):
+    nowhere = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    done = envsolve(command, "out", "--backend", "docker", cwd=written, **nowhere)
+    check_error(done, "no-engine", 4)
+    done = envsolve(command, "out", "--backend", "lxc", cwd=written)
+    check_error(done, "bad-backend", 2)
+    done = envsolve(command, "out", "--backend", "docker", "--prefix", "x", cwd=written)
+    check_error(done, "contradictory-options", 2)
+
+
+def test_locking_again_without_network_changes_nothing(written):
+    before = {p: p.read_bytes() for p in (written / "out").rglob("*") if p.is_file()}
+    done = envsolve("lock", "out", cwd=written, **NO_NETWORK, XDG_CACHE_HOME=str(written / "cache"))
+    assert done.returncode == 4
+    assert "error: no-network" in done.stderr
+    assert before == {p: p.read_bytes() for p in (written / "out").rglob("*") if p.is_file()}
+
+
+def test_what_differs_between_two_locks_is_named(written):
+    lock = folders.read_lock(written / "out")
+    check_lock(lock, lock)
+    newer = lock.packages[0].model_copy(update={"version": "1.4.2"})
+    with pytest.raises(OutOfDateError) as caught:
+        check_lock(lock, lock.model_copy(update={"packages": (newer,)}))
+    assert caught.value.facts == ("tensorflow: 1.4.1 -> 1.4.2",)
