@@ -14,7 +14,7 @@ from envsolve.facts import Image, Row
 from envsolve.gpus import parse_gpu
 from envsolve.lint import lint
 from envsolve.matrices import Facts, load
-from envsolve.verdict import on_gpu
+from envsolve.solver.verdict import on_gpu
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]

@@ -55,6 +55,7 @@ class Question:
 
     @cached_property
     def world(self) -> World:
+        """The axes and rules that the question is about."""
         world = empty_world(self.request, self.host, self.facts, self.frameworks)
         add_platform_rules(world)
         for name in self.frameworks:
@@ -63,6 +64,7 @@ class Question:
 
     @cached_property
     def problem(self) -> Problem:
+        """The world as constraints, with the order of preference."""
         return self.world.problem(levels(self.world, {n: preferred_package(self.request, n) for n in self.frameworks}))
 
     # -- wishes ----------------------------------------------------------------------------------------------
@@ -146,6 +148,7 @@ class Question:
     # -- answers ---------------------------------------------------------------------------------------------
 
     def solution(self) -> Solution:
+        """The best stack with alternatives, or the conflict with ways out."""
         found = self.problem.best(self.wishes)
         if found is None:
             core, ways = self._why_not(self.wishes)

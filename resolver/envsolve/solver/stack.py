@@ -85,10 +85,10 @@ def _reasons(world: World, found: Answer) -> tuple[Reason, ...]:
 def _warnings(
     world: World, value: dict[str, Any], image: schema.Image, substituted: Sequence[schema.Substitute]
 ) -> list[StackWarning]:
-    found = [
-        StackWarning(code="substitute", text=f"{row.build} stands in: {row.differs}", source=world.facts.evidence(row).source)
-        for row in substituted
-    ]  # fmt: skip
+    found = []
+    for row in substituted:
+        text = f"{row.build} stands in: {row.differs}"
+        found.append(StackWarning(code="substitute", text=text, source=world.facts.evidence(row).source))
     if value["device"] == "gpu":
         found += _gpu_warnings(world, value)
     if image.status != "available":
