@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from envsolve import facts
 from envsolve.errors import Exit
 from envsolve.matrices import TABLES
-from pydantic import TypeAdapter
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = Path(__file__).resolve().parents[1] / "matrices" / "schema"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from envsolve.errors import DatabaseError
 from envsolve.lint import lint
 from envsolve.lint_rules import RULES

@@ -9,13 +9,14 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
+
 from envsolve.data import data_dir
 from envsolve.facts import Image, Row
 from envsolve.gpus import parse_gpu
 from envsolve.lint import lint
 from envsolve.matrices import Facts, load
 from envsolve.solver.verdict import on_gpu
-from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 
