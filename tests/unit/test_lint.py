@@ -12,7 +12,7 @@ import pytest
 
 from envsolve.errors import DatabaseError
 from envsolve.lint import lint
-from envsolve.lint_rules import RULES
+from envsolve.lint.rules import RULES
 
 Files = dict[str, Any]
 Change = tuple[str, tuple[str | int, ...], Any]

@@ -1,4 +1,4 @@
-"""Check the compatibility database for meaning: ``lint()`` runs every rule of lint_rules.py over every row."""
+"""Check the compatibility database for meaning: ``lint()`` runs every rule of rules.py over every row."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 from envsolve.data import data_dir
 from envsolve.errors import DatabaseError
-from envsolve.lint_database import Finding, read_database
-from envsolve.lint_rules import RULES
+from envsolve.lint.database import Finding, read_database
+from envsolve.lint.rules import RULES
 
 __all__ = ["Finding", "lint"]
 

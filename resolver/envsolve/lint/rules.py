@@ -14,8 +14,8 @@ from datetime import datetime, timezone
 from packaging.version import Version
 
 from envsolve import facts as schema
-from envsolve.lint_database import Database, Entry, Finding
-from envsolve.lint_ranges import ranges_match, specifiers_parse, version_or_zero, versions_parse
+from envsolve.lint.database import Database, Entry, Finding
+from envsolve.lint.ranges import ranges_match, specifiers_parse, version_or_zero, versions_parse
 
 Rule = Callable[[Database], Iterable[Finding]]
 

@@ -9,7 +9,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from envsolve import facts as schema
-from envsolve.lint_database import Database, Finding
+from envsolve.lint.database import Database, Finding
 
 VERSIONS = (
     *("version", "full", "driver_min", "glibc", "glibcxx", "gcc", "gcc_max", "python", "cuda", "cudnn", "wheel"),
