@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from envsolve import __version__
 from envsolve import folder as folders
 from envsolve.cli import COMMANDS

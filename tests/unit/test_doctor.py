@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+
 from envsolve.doctor import examine, findings_text
 from envsolve.matrices import load
 from envsolve.models import Gpu, Host, Interpreter

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from envsolve.errors import UsageError
 from envsolve.host import _within, parse_gpu, probe
 from envsolve.matrices import load
@@ -52,10 +53,28 @@ def test_gpu_names(text, name, capability):
 
 
 def test_every_product_is_found_by_its_own_name_and_aliases():
+    owners = {}
     for product in FACTS.products:
-        for text in (product.name, product.name.lower(), *product.aliases):
-            assert parse_gpu(text, FACTS).compute_capability == product.compute_capability, text
         assert parse_gpu(product.name, FACTS).name == product.name
+        assert parse_gpu(product.name.lower(), FACTS).name == product.name
+        for alias in product.aliases:
+            owners.setdefault(alias, set()).add(product.compute_capability)
+    assert owners
+    for alias, capabilities in owners.items():
+        if len(capabilities) == 1:
+            assert {parse_gpu(alias, FACTS).compute_capability} == capabilities, alias
+        else:
+            check_ambiguous(alias)
+
+
+def check_ambiguous(text):
+    """Two GPUs of one name: the user is asked which, each by a name that is its own."""
+    with pytest.raises(UsageError) as caught:
+        parse_gpu(text, FACTS)
+    assert caught.value.code == "ambiguous-gpu"
+    assert len(caught.value.hints) > 1
+    for hint in caught.value.hints:
+        assert parse_gpu(hint.removeprefix("--gpu ").strip("'"), FACTS)
 
 
 @pytest.mark.parametrize("text", ["RTX 309", "banana", "", "sm_99", "9.9", "ampere", "-", "é", "sm_", "8", "86"])

@@ -4,6 +4,7 @@ import itertools
 from datetime import date
 
 import pytest
+
 from envsolve.errors import Exit, UsageError
 from envsolve.matrices import load
 from envsolve.names import edits, nearest_versions, typo_of

@@ -5,6 +5,7 @@ import os
 import re
 
 import pytest
+
 from envsolve.talk import Talk, wants_color
 
 
