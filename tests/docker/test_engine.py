@@ -94,6 +94,9 @@ def test_a_company_index_serves_the_build_and_stays_out_of_the_image(
     assert traces(client, built.tag, tmp_path, "envsolve/lock-1", "USER 1000:1000", "gamma-3.0") == {
         "envsolve/lock-1", "USER 1000:1000", "gamma-3.0",
     }  # fmt: skip
+    # nor does any other image of this engine hold them: the build's own stages are gone
+    for row in client.api.images(all=True):
+        assert private_index.password not in json.dumps(client.api.history(row["Id"]))
     log = built.log.read_text()
     assert "alpha" in log
     assert private_index.password not in log
@@ -144,6 +147,20 @@ def test_the_image_is_what_the_lock_says(engine, client, base, private_index, wr
     assert listing == "0\n"
     assert engine.find(Path("unused"), one, EMPTY).subject == built.subject
     assert engine.base_digest(SLIM) is None or engine.base_digest(SLIM).startswith("sha256:")
+
+
+def test_what_is_built_already_is_not_built_again(engine, base, written, talk):
+    base(SLIM)
+    one = lock(packages=(), notes=("again",))
+    folder = written(one)
+    first = engine.build(folder, one, EMPTY, talk)
+    assert first.log is not None
+    again = engine.build(folder, one, EMPTY, talk)
+    assert (again.subject, again.log) == (first.subject, None)
+    anew = engine.build(folder, one, BuildSettings(no_cache=True), talk)
+    assert (anew.subject == first.subject, anew.log is None) == (False, False)
+    (folder / "smoke.py").write_text("print('edited')\n")
+    assert engine.build(folder, one, EMPTY, talk).log is not None
 
 
 def test_what_was_never_built_is_not_found(engine):

@@ -47,12 +47,20 @@ class Buildx:
         return cls(command, environment)
 
     def build(
-        self, context: Path, tag: str, arguments: Mapping[str, str], settings: BuildSettings, log: BuildLog
+        self,
+        context: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        arguments: Mapping[str, str],
+        settings: BuildSettings,
+        log: BuildLog,
     ) -> str | None:
         """Build and load the image. The builder's last words when it failed."""
         command = [self.command, "buildx", "build", "--progress=plain", "--load", "--tag", tag]
         command += ["--no-cache"] if settings.no_cache else []
         command += ["--pull"] if settings.pull else []
+        for name, value in sorted(labels.items()):
+            command += ["--label", f"{name}={value}"]
         for name in sorted(arguments):  # names only: values may hold passwords, and ``ps`` shows a command line
             command += ["--build-arg", name]
         process = subprocess.Popen(

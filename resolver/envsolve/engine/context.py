@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -60,6 +61,16 @@ def _lay_out(folder: Path, stage: Path, bundle: Path | None) -> None:
     source = bundle or folder / "ca.crt"
     if source.is_file():
         shutil.copyfile(source, stage / "ca.crt")
+
+
+def fingerprint(stage: Path) -> str:
+    """A digest of what a build is made of: every staged file but the certificates, which leave no trace in it."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in stage.rglob("*") if p.is_file() and p.name != "ca.crt"):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(stage)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
 
 
 def _no_room(error: OSError) -> NotReadyError:

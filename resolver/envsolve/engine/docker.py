@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun
 from envsolve.engine.buildx import Buildx
-from envsolve.engine.context import BuildLog, build_arguments, secrets, staged
+from envsolve.engine.context import BuildLog, build_arguments, fingerprint, secrets, staged
 from envsolve.engine.detect import Endpoint
 from envsolve.engine.failures import build_failure, start_failure
 from envsolve.errors import EnvsolveError, NotReadyError
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _CALL_TIMEOUT_S = 60
 _STDERR_TAIL = 8000
+_MADE_OF = "dev.envsolve.made-of"
+"""Label of an image: the digest of the files that it was built from."""
 # The container's own scratch space. exec: Theano loads the modules it compiles there.
 _SCRATCH = "/tmp"  # noqa: S108
 _MOUNT = "rw,exec,nosuid,nodev,mode=1777,size=4g"
@@ -52,41 +54,72 @@ class DockerEngine:
     def build(self, folder: Path, lock: Lock, settings: BuildSettings, talk: Talk) -> Built:
         """Build the image of a rendered folder.
 
+        An image that was built from these very files is taken as it is, unless ``no_cache`` or ``pull``. What the
+        build leaves beside the image (the stages that saw credentials) is removed.
+
         Raises NotReadyError (``disk-full``, ``no-base-image``, ``engine-lost``) and BuildError, whose facts are
         the log's last meaningful lines. An interrupt ends the build and leaves no container behind.
         """
         from envsolve.render import image_name
 
         tag, started = image_name(lock), time.monotonic()
+        with staged(folder, settings) as context:
+            labels = {_MADE_OF: fingerprint(context)}
+            there = None if settings.no_cache or settings.pull else self._built(tag, labels)
+            if there is not None:
+                talk.say(f"{self.name}: {tag} is there, made of these files")
+                return there
+            log_path = self._make(context, lock, labels, settings, talk)
+        self._tidy(lock)
+        built = self._built(tag)
+        if built is None:
+            raise NotReadyError(f"{self.name} built {tag} and does not have it", hints=(f"less {log_path}",))
+        return Built(self.name, built.subject, tag, log_path, time.monotonic() - started, built.size)
+
+    def _make(self, context: Path, lock: Lock, labels: dict[str, str], settings: BuildSettings, talk: Talk) -> Path:
+        """Build what is staged, one way or the other. The log's path."""
+        from envsolve.render import image_name
+
+        tag = image_name(lock)
         for note in settings.container.notes:
             talk.say(f"note: {note}")
         arguments = build_arguments(settings.container)
         buildx = Buildx.found(self.endpoint) if self.name == "docker" else None
+        build = buildx.build if buildx else self._classic
         log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
         try:
-            with staged(folder, settings) as context, talk.step(f"{self.name}: building {tag}"):
-                failure = (
-                    buildx.build(context, tag, arguments, settings, log)
-                    if buildx
-                    else self._classic(context, tag, arguments, settings, log)
-                )
+            with talk.step(f"{self.name}: building {tag}"):
+                failure = build(context, tag, labels, arguments, settings, log)
                 if failure is not None:
                     raise build_failure(log.tail, log.clean(failure), lock, log.path, self.name)
         finally:
             log.close()
-        built = self._built(tag)
-        if built is None:
-            raise NotReadyError(f"{self.name} built {tag} and does not have it", hints=(f"less {log.path}",))
-        return Built(self.name, built.subject, tag, log.path, time.monotonic() - started, built.size)
+        return log.path
+
+    def _tidy(self, lock: Lock) -> None:
+        """Remove the classic builder's stages: they are as big as the image, and their history holds addresses."""
+        from docker.errors import DockerException
+
+        from envsolve.render import lock_hash
+
+        left = {"dangling": True, "label": [f"dev.envsolve.left-behind-by={lock_hash(lock)}"]}
+        with suppress(DockerException, OSError):
+            self._client().images.prune(filters=left)
 
     def _classic(
-        self, context: Path, tag: str, arguments: dict[str, str], settings: BuildSettings, log: BuildLog
+        self,
+        context: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        arguments: Mapping[str, str],
+        settings: BuildSettings,
+        log: BuildLog,
     ) -> str | None:
         """Build through the SDK. The engine's message when it failed."""
         with self._lost(), _ended_early(self._client()) as running:
             events = self._client().api.build(
-                path=str(context), tag=tag, buildargs=arguments, decode=True, rm=True, forcerm=True,
-                nocache=settings.no_cache, pull=settings.pull,
+                path=str(context), tag=tag, labels=dict(labels), buildargs=dict(arguments), decode=True,
+                rm=True, forcerm=True, nocache=settings.no_cache, pull=settings.pull,
             )  # fmt: skip
             for event in events:
                 if "error" in event:
@@ -104,7 +137,8 @@ class DockerEngine:
 
         return self._built(image_name(lock))
 
-    def _built(self, tag: str) -> Built | None:
+    def _built(self, tag: str, labels: Mapping[str, str] | None = None) -> Built | None:
+        """The image of that name, if it has these labels."""
         from docker.errors import ImageNotFound
 
         with self._lost():
@@ -112,6 +146,8 @@ class DockerEngine:
                 image = self._client().images.get(tag)
             except ImageNotFound:
                 return None
+        if any(image.labels.get(name) != value for name, value in (labels or {}).items()):
+            return None
         return Built(self.name, str(image.id), tag, size=image.attrs.get("Size"))
 
     def base_digest(self, reference: str) -> str | None:
