@@ -89,7 +89,7 @@ def _chosen(solution: Solution, stack: Stack, paint: _Paint) -> list[str]:
     colour = GREEN if stack.verdict == "native" else YELLOW
     gpu = next((u for u in solution.unmet if u.wish == "gpu"), None)
     if gpu is not None:
-        verdict = f"runs on the CPU, not on the {listed(g.name for g in solution.host.gpus)}"
+        verdict = f"runs on the CPU, not on the {listed(g.name for g in solution.host.gpus)}{_offer(gpu)}"
         colour = YELLOW
     lines.append(_field(paint, "Verdict", paint(verdict, colour)))
     lines.append(_field(paint, "Base", stack.base_image))
@@ -103,6 +103,13 @@ def _chosen(solution: Solution, stack: Stack, paint: _Paint) -> list[str]:
         lines += ["", "Other stacks that work:"]
         lines += [_option(frameworks_line(s), s.command, s.device, paint) for s in solution.alternatives]
     return lines
+
+
+def _offer(unmet: Unmet) -> str:
+    """The options that alone would put the stack on the GPU, for the first lines."""
+    changes = [way.command.rpartition("--accept ")[2] for way in unmet.relaxations if way.change.startswith("accept")]
+    named = [change for change in changes if change in ("jit", "substitute")]
+    return f": that takes {listed(f'--accept {n}' for n in named)}".replace(" and ", " or ") if named else ""
 
 
 def _gpu_because(stack: Stack, paint: _Paint) -> list[str]:

@@ -138,11 +138,11 @@ class Question:
     @staticmethod
     def _known(what: str, wanted: str, known: Sequence[str]) -> None:
         if wanted not in known:
-            near = get_close_matches(wanted, known, n=3) or list(known)
+            near = get_close_matches(wanted, known, n=3)
             raise UsageError(
                 f"{what} {wanted} is not in the database", code=f"unknown-{what.lower()}",
-                hints=tuple(f"envsolve matrix list {what.lower()}s" for _ in near[:1]),
-                facts=(f"known: {', '.join(known)}",),
+                hints=(f"envsolve matrix list {'systems' if what == 'OS' else 'pythons'}",),
+                facts=(f"near it: {', '.join(near)}" if near else f"known: {', '.join(known)}",),
             )  # fmt: skip
 
     # -- answers ---------------------------------------------------------------------------------------------
@@ -202,14 +202,21 @@ class Question:
         conflicts = self.problem.conflicts(wishes, drops) if drops else [tuple(wishes)]
         reasons: list[Reason] = []
         for conflict in conflicts:
-            alive = self.problem.full
-            for wish in conflict:
-                alive[wish.variable] &= wish.mask
-            rules = self.problem.prove(conflict, self._plainness)
-            asked = [self._wish_reason(w) for w in conflict]
-            reasons += [*asked, *(self.world.reason(rule, alive) for rule in rules)]
+            reasons += self._proof(conflict, wishes)
         unique = tuple(dict.fromkeys(reasons))
         return unique, tuple(ways)
+
+    def _proof(self, conflict: Sequence[Wish], wishes: Sequence[Wish]) -> list[Reason]:
+        """Why these wishes clash, said of the releases that were asked for even where no other would do either."""
+        versions = [w for w in wishes if w.name.startswith("version:") and w not in conflict]
+        about = [*conflict, *versions]
+        rules = self.problem.prove(about, self._plainness)
+        spoken_of = {variable for rule in rules for variable in rule.scope}
+        about = [w for w in about if w in conflict or w.variable in spoken_of]
+        alive = self.problem.full
+        for wish in about:
+            alive[wish.variable] &= wish.mask
+        return [*map(self._wish_reason, about), *(self.world.reason(rule, alive) for rule in rules)]
 
     def _plainness(self, rule: Rule) -> int:
         """Given facts and measured ones make better sentences than reported ones."""
@@ -241,7 +248,7 @@ class Question:
                 t.model_copy(update={"text": pin, "specifier": f"=={build.version}"}) if t.name == name else t
                 for t in request.targets
             )
-            return request.model_copy(update={"targets": targets}), f"{name} {build.version}"
+            return request.model_copy(update={"targets": targets}), f"{name} {build.version} instead"
         update: dict[str, object]
         if kind == "native":
             update, text = (

@@ -68,7 +68,12 @@ def distance(world: World, wish: Wish) -> Level:
     """How far each value of a wish's variable lies from what was wished, in steps along its order."""
     axis = list(world.axes.values())[wish.variable]
     steps = _ranked(axis, lambda b: b.version) if axis.name.startswith("framework:") else _ranked(axis)
-    wanted = [steps[i] for i in range(len(axis.values)) if wish.mask >> i & 1]
+    asked = [i for i in range(len(axis.values)) if wish.mask >> i & 1]
+    if axis.name.startswith("framework:"):
+        # From the release that was named, not from what may stand in for it.
+        declared = {s.build for s in world.facts.framework(axis.name.partition(":")[2]).substitutes}
+        asked = [i for i in asked if build_id(axis.values[i]) not in declared]
+    wanted = [steps[i] for i in asked]
     if not wanted:
         return {wish.variable: steps}
     return {wish.variable: [min(abs(step - w) for w in wanted) for step in steps]}

@@ -29,7 +29,7 @@ def make_stack(world: World, frameworks: Sequence[str], found: Answer, command: 
         ),
         python=value["python"],
         cuda=_or_none(value["cuda"]),
-        cudnn=_or_none(value["cudnn"]) or _carried_cudnn(value["device"], builds),
+        cudnn=_or_none(value["cudnn"]) if image.cuda else _carried_cudnn(value["device"], builds),
         cuda_source=_or_none(value["cuda_source"]),
         os=value["os"].name,
         glibc=value["os"].glibc,
