@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import socket
@@ -82,7 +81,7 @@ def ping(address: str, timeout_s: float) -> Endpoint | Trouble | None:
         names = [str(component["Name"]) for component in version.get("Components") or ()]
         kind: Kind = "podman" if any("podman" in name.lower() for name in names) else "docker"
         return Endpoint(kind, str(version["Version"]), address)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return "unreadable"
 
 
@@ -112,6 +111,8 @@ def _context() -> str | None:
         name = os.environ.get("DOCKER_CONTEXT") or config.get("currentContext") or "default"
         if name == "default":
             return None
+        import hashlib
+
         meta = folder / "contexts/meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
         return str(json.loads(meta.read_text("utf-8"))["Endpoints"]["docker"]["Host"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
