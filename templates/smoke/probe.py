@@ -18,6 +18,7 @@ from __future__ import division, print_function
 
 import json
 import os
+import re
 import shutil
 import struct
 import sys
@@ -199,11 +200,11 @@ def normal(name):
 
 
 def plain(version):
-    """A version without its local part, spelling of pre-releases and final zeros: '1.4.0-rc0' is '1.4rc0'."""
-    text = str(version).split("+")[0].lower().replace("-", "")
-    while text.endswith(".0"):
-        text = text[:-2]
-    return text
+    """A version without its local part, final zeros and spelling of the rest: '1.4.0-rc0' is '1.4rc0'."""
+    release, rest = re.match(r"v?([0-9.]*)(.*)", str(version).split("+")[0].strip().lower()).groups()
+    while release.rstrip(".").endswith(".0"):
+        release = release.rstrip(".")[:-2]
+    return release.rstrip(".") + re.sub("[-_.]", "", rest)
 
 
 def installed():
