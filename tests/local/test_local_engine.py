@@ -116,6 +116,13 @@ def test_the_probe_run_by_hand_reads_the_lock_beside_it(folder, built):
     assert json.loads(run.stdout)["ok"] is True
 
 
+def test_the_probes_own_references_are_right(built):
+    """Against plain loops and numeric gradients, in the old NumPy; a broken BLAS does not pass."""
+    command = [f"{built.subject}/bin/python", "-B", HERE / "check_references.py", PROBE.parent]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.stdout == "references hold\n", run.stderr
+
+
 def test_the_same_lock_is_built_once(lock, folder, built, capsys):
     settings = BuildSettings(prefix=Path(built.subject))
     again = LocalEngine().build(folder, lock, settings, Talk())
@@ -164,9 +171,7 @@ def test_an_index_that_does_not_answer_is_not_a_failed_build(lock, folder, tmp_p
 
 
 def test_without_the_python_it_says_which_are_here(lock, folder, tmp_path):
-    absent = lock.model_copy(
-        update={"stack": lock.stack.model_copy(update={"python": "3.3"}), "python_full": "3.3.7"}
-    )
+    absent = lock.model_copy(update={"stack": lock.stack.model_copy(update={"python": "3.3"}), "python_full": "3.3.7"})
     with pytest.raises(NotReadyError) as caught:
         LocalEngine().build(folder, absent, BuildSettings(prefix=tmp_path / "new"), Talk(quiet=True))
     assert caught.value.code == "no-interpreter"
