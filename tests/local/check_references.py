@@ -1,5 +1,5 @@
 """Runs inside an old environment: are the probe's own references right, and does it see what is wrong?"""
-# ruff: noqa: UP, B905  (old Pythons run it)
+# ruff: noqa: UP010, UP031, B905
 
 from __future__ import division, print_function
 
