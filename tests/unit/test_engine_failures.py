@@ -51,7 +51,8 @@ def test_a_step_that_ran_is_not_taken_for_a_missing_base():
 def test_the_telling_lines_come_through():
     lines = [
         "Step 16/27 : RUN pip", STEP, "Collecting pyyaml==3.12", "  Downloading PyYAML-3.12.tar.gz",
-        "#12 3.417 ERROR: Command errored out with exit status 1", "    many lines", "#12 3.5 error: command 'gcc' failed",
+        "#12 3.417 ERROR: Command errored out with exit status 1", "    many lines",
+        "#12 3.5 error: command 'gcc' failed",
         "WARNING: You are using pip version 21.3.1", "Removing intermediate container 0123456789ab",
     ]  # fmt: skip
     assert meaningful(lines) == ("ERROR: Command errored out with exit status 1", "error: command 'gcc' failed")
