@@ -155,6 +155,7 @@ def test_a_hash_that_does_not_match_ends_in_one_error_and_leaves_nothing(lock, f
     with pytest.raises(BuildError) as caught:
         LocalEngine().build(folder, bad, BuildSettings(prefix=tmp_path / "new"), Talk(quiet=True))
     assert caught.value.code == "hash-mismatch"
+    assert caught.value.hints[-1].startswith("less ")
     assert any("six" in fact for fact in caught.value.facts)
     assert not (tmp_path / "new").exists()
 

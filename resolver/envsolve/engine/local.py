@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from envsolve.engine import hostneeds, pip, virtual
 from envsolve.engine import prefix as prefixes
 from envsolve.engine.base import PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun
-from envsolve.errors import NotReadyError
+from envsolve.errors import BuildError, NotReadyError
 
 if TYPE_CHECKING:
     from envsolve.models import Interpreter, Lock, LockedPackage
@@ -60,8 +60,12 @@ class LocalEngine:
             log.open("w", encoding="utf-8") as stream,
             prefixes.making(prefix, digest),
         ):
-            maker = _install(lock, interpreter, prefix, talk, stream)
-            _set_variables(prefix, variables)
+            try:
+                maker = _install(lock, interpreter, prefix, talk, stream)
+                _set_variables(prefix, variables)
+            except BuildError as error:
+                error.hints = (*error.hints, f"less {log}   # all that was said")
+                raise
         talk.say(f"python: {prefix}/bin/python ({interpreter.version} of {interpreter.path}, made by {maker})")
         return Built(engine=self.name, subject=str(prefix), log=log, seconds=time.monotonic() - started)
 
@@ -186,6 +190,14 @@ def _check_host(lock: Lock, talk: Talk) -> dict[str, str]:
             facts=(f"this machine: {os.uname().machine}, {os.confstr('CS_GNU_LIBC_VERSION') or 'no glibc'}",),
             hints=("envsolve build DIR --backend docker",), code="host-too-old",
         )  # fmt: skip
+    if lock.image.preinstalled:
+        raise NotReadyError(
+            f"{', '.join(lock.image.preinstalled)} exists only inside the image {lock.image.reference}",
+            hints=("envsolve build DIR --backend docker",), code="image-only",
+        )  # fmt: skip
+    if lock.stack.device == "gpu" and lock.stack.cuda and lock.stack.cuda_source != "wheel":
+        cudnn = f" and cuDNN {lock.stack.cudnn}" if lock.stack.cudnn else ""
+        talk.warn(f"CUDA {lock.stack.cuda}{cudnn} must be on this machine already: only a container brings them along")
     needs = hostneeds.missing(lock.system_packages)
     if needs.programs:
         raise NotReadyError(
@@ -271,7 +283,9 @@ def _set_variables(prefix: Path, variables: Mapping[str, str]) -> None:
     if not fitted:
         return
     ask = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-    run = subprocess.run([prefix / "bin" / "python", "-c", ask], capture_output=True, text=True, check=True, cwd="/")
+    run = subprocess.run([prefix / "bin" / "python", "-c", ask], capture_output=True, text=True, check=False, cwd="/")
+    if run.returncode != 0:
+        raise BuildError(f"{prefix}/bin/python does not start", facts=tuple(run.stderr.splitlines()[-3:]))
     site = Path(run.stdout.strip())
     text = json.dumps(dict(sorted(fitted.items())))
     code = f"import os\nfor _name, _value in {text}.items():\n    os.environ.setdefault(str(_name), str(_value))\n"
