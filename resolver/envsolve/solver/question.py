@@ -207,16 +207,22 @@ class Question:
         return unique, tuple(ways)
 
     def _proof(self, conflict: Sequence[Wish], wishes: Sequence[Wish]) -> list[Reason]:
-        """Why these wishes clash, said of the releases that were asked for even where no other would do either."""
-        versions = [w for w in wishes if w.name.startswith("version:") and w not in conflict]
-        about = [*conflict, *versions]
+        """Why these wishes clash, said of the releases that were asked for even where no other would do either.
+
+        What may stand in for a release is left out of the sentences unless its exclusion is part of the clash.
+        """
+        others = [w for w in wishes if w.name.startswith(("version:", "exact:")) and w not in conflict]
+        about = [*conflict, *others]
         rules = self.problem.prove(about, self._plainness)
-        spoken_of = {variable for rule in rules for variable in rule.scope}
-        about = [w for w in about if w in conflict or w.variable in spoken_of]
+        for wish in (*conflict, *others):
+            rest = [w for w in about if w is not wish]
+            if not self.problem.feasible(rest, rules):
+                about = rest
         alive = self.problem.full
         for wish in about:
             alive[wish.variable] &= wish.mask
-        return [*map(self._wish_reason, about), *(self.world.reason(rule, alive) for rule in rules)]
+        said = [w for w in about if w in conflict or not w.name.startswith("exact:")]
+        return [*map(self._wish_reason, said), *(self.world.reason(rule, alive) for rule in rules)]
 
     def _plainness(self, rule: Rule) -> int:
         """Given facts and measured ones make better sentences than reported ones."""
