@@ -240,7 +240,9 @@ class _Reader:
         if any(wanted.contains(v, prereleases=True) for v in own or (b.version for b in builds)):
             return
         others = sorted({b.package for b in builds if wanted.contains(b.version, prereleases=True)} - {package})
-        versions = nearest_versions(target.specifier, own or [b.version for b in builds])
+        # A vendor's local versions are no nearest release.
+        released = [b.version for b in builds if b.origin == "index"]
+        versions = nearest_versions(target.specifier, own or released)
         near = [f"{name}=={v}" for v in versions]
         if package != target.name:
             near = [f"{other}{target.text.removeprefix(name)}" for other in others] + near
