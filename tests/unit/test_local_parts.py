@@ -122,7 +122,7 @@ def test_the_interpreter_of_the_right_abi_and_the_assumed_release():
 
 MISMATCH = """Collecting six==1.11.0
 ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you have updated the package versions...
-    six==1.11.0 from INDEX:
+    six==1.11.0 from INDEX#sha256=832d (from -r /tmp/x/wheel.txt (line 1)):
         Expected sha256 00
              Got        832d
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -120,15 +121,16 @@ class LocalEngine:
 
 
 def _digest(lock: Lock) -> str:
-    from envsolve.render import lock_hash
-
-    return lock_hash(lock)
+    """What makes two environments the same: the Python, every file, the variables; not who asked, or where."""
+    rows = sorted([p.name, p.version, p.sha256] for p in lock.packages)
+    text = json.dumps([lock.stack.python, rows, sorted(lock.environment.items())])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _slug(lock: Lock) -> str:
     from envsolve.render import image_name
 
-    return image_name(lock).rpartition("/")[2].replace(":", "-")
+    return f"{image_name(lock).rpartition('/')[2].partition(':')[0]}-{_digest(lock)[:12]}"
 
 
 def _prefix(lock: Lock, settings: BuildSettings) -> Path:

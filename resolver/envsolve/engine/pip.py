@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "USER", "LOGNAME")
 _NETWORK = ("Retrying (", "ProxyError", "SSLError", "ConnectTimeout", "NewConnectionError", "Connection refused")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_FROM_FILE = re.compile(r"(?:#sha256=\w+)? \(from -r .*\)(?=:$)")
 _PATTERN = "DO NOT MATCH THE HASHES"
 
 
@@ -89,7 +90,7 @@ def failure(tail: Sequence[str], code: int) -> EnvsolveError:
     text = "\n".join(tail)
     if _PATTERN in text:
         start = next(i for i, line in enumerate(tail) if _PATTERN in line)
-        lines = tuple(line.strip() for line in tail[start + 1 : start + 5] if line.strip())
+        lines = tuple(_FROM_FILE.sub("", line.strip()) for line in tail[start + 1 : start + 5] if line.strip())
         return BuildError("a downloaded file is not the one that was locked", facts=lines, code="hash-mismatch")
     if "No space left on device" in text or "Disk quota exceeded" in text:
         return NotReadyError("the disk is full", hints=("df -h",), code="disk-full")
