@@ -84,6 +84,7 @@ CUDA = lock(
         last_seen="2023-01-01",
         python_packages=("python3", "python3-pip"),
         executable="python3.5",
+        default_index="https://index.example.org/simple",
         apt_keys=(
             "https://developer.download.nvidia.com/compute/cuda/repos/ubuntu1604/x86_64/3bf863cc.pub",
             "https://developer.download.nvidia.com/compute/machine-learning/repos/ubuntu1604/x86_64/7fa2af80.pub",
@@ -101,9 +102,12 @@ CUDA = lock(
 )
 VENDOR = lock(
     image=LockedImage(
-        reference="nvcr.io/nvidia/tensorflow:23.03-tf1-py3", preinstalled=("nvidia-tensorflow==1.15.5+nv23.03",)
+        reference="nvcr.io/nvidia/tensorflow:23.03-tf1-py3",
+        preinstalled=("nvidia-tensorflow==1.15.5+nv23.03",),
+        holds=("h5py", "numpy", "six"),
     ),
-    packages=(package("keras", "2.3.1"),),
+    packages=(*TOOLS, package("keras", "2.3.1"), package("lasagne", "0.1", "sdist")),
+    frameworks=(("tensorflow", "nvidia-tensorflow", "1.15.5+nv23.03"), ("keras", "keras", "2.3.1")),
     python="3.8",
     device="gpu",
 )

@@ -79,6 +79,8 @@ class SystemPython(Frozen):
     full: str = Field(description="'3.5.2'")
     packages: tuple[str, ...]
     executable: str
+    pip: str | None = Field(None, description="pip of the packages, e.g. '8.1.1'; null: unknown")
+    pip_index_gone: bool = Field(False, description="the index that this pip asks by default is no more")
 
 
 class System(Row):

@@ -192,6 +192,12 @@ class LockedImage(Frozen):
     apt_pins: tuple[str, ...] = Field((), description="NAME=VERSION packages from those")
     archive: str | None = Field(None, description="host that keeps this release's packages after its end of life")
     preinstalled: tuple[str, ...] = Field((), description="frameworks the image itself brings: NAME==VERSION")
+    holds: tuple[str, ...] = Field(
+        (), description="packages that a vendor's image has beside its framework, at versions of the vendor's"
+    )
+    default_index: str | None = Field(
+        None, description="pip's public default index, where the image's own pip asks one that is gone"
+    )
     environment: dict[str, str] = {}
 
 

@@ -3,7 +3,8 @@
 The Dockerfile stays in what the classic builder and BuildKit both understand. Its stages: ``base`` is the base
 image with the system packages of the lock; ``build`` installs the locked files with pip under /install, phase by
 phase; the last copies /install over ``base``. What reaches ``build`` from the user's machine (index, credentials,
-certificates) is therefore neither in the final image nor in its history.
+certificates) is therefore neither in the final image nor in its history. The packages of a vendor's image are a
+tested whole: there, everything goes into a folder of its own (``Plan.site``), first on the import path.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from envsolve.data import data_dir
-from envsolve.engine.base import PROBE_DIRECTORY
+from envsolve.engine.base import PROBE_DIRECTORY, SITE_DIRECTORY
 from envsolve.lock import document
 from envsolve.models import Lock
-from envsolve.quoting import checked, exec_form, pairs, word
+from envsolve.quoting import checked, exec_form, pairs, quoted, word
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -76,6 +77,10 @@ class Plan:
     image_environment: Pairs
     environment: Pairs
     labels: Pairs
+    site: str | None = None
+    """Where packages go apart from the image's own; None: among them."""
+    default_index: str | None = None
+    """The index where none is given, for an image whose pip would ask one that is gone."""
     uid: int = UID
     probe_directory: str = PROBE_DIRECTORY
 
@@ -139,12 +144,13 @@ def _preparations(files: Iterable[str]) -> list[Step]:
     return [step for step in steps if step.files[0] in files]
 
 
-def _installs(files: Iterable[str]) -> list[Step]:
-    """What goes into the image, the tools once more among it: it is to be what the lock says."""
-    root = "--root /install --ignore-installed"
-    names = sorted(files)
+def _installs(files: Iterable[str], *, apart: bool) -> list[Step]:
+    """What goes into the image. The tools do too, because it is to be what the lock says, unless it is a vendor's."""
+    root = "--target /build/site" if apart else "--root /install --ignore-installed"
+    names = sorted(name for name in files if not (apart and name in (_PIP, _TOOLS)))
     ready = tuple(name for name in names if not name.startswith(_SDISTS))
-    steps = [Step("wheels, and the same tools for the image", ready, root)] if ready else []
+    what = "wheels" if apart else "wheels, and the same tools for the image"
+    steps = [Step(what, ready, root)] if ready else []
     steps += (
         Step("sdists, now that what they import is there", (name,), f"{root} --no-build-isolation", path=True)
         for name in names
@@ -198,11 +204,13 @@ def _plan(lock: Lock, digest: str) -> Plan:
         build_apt=build_apt,
         python=checked("interpreter", image.executable),
         preparations=_preparations(files),
-        installs=_installs(files),
+        installs=_installs(files, apart=bool(image.preinstalled)),
         replaced=[p.name for p in lock.packages if p.phase == "build"] if official else [],
         image_environment=_environment(image.environment),
         environment=_environment(lock.environment),
         labels=_labels(lock, digest),
+        site=SITE_DIRECTORY if image.preinstalled else None,
+        default_index=checked("address", image.default_index) if image.default_index else None,
     )
 
 
@@ -221,5 +229,5 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(pairs=pairs, word=word, exec=exec_form)
+    environment.filters.update(pairs=pairs, quoted=quoted, word=word, exec=exec_form)
     return environment

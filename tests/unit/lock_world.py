@@ -213,7 +213,14 @@ def facts(tmp_path, *, caps=(), frameworks=None, images=(), pythons=()):
         "released": "2016-04-21",
         "archive": "archive.example.org",
         "pythons": [
-            {"version": "3.6", "full": "3.6.1", "packages": ["python3", "python3-pip"], "executable": "python3.6"}
+            {
+                "version": "3.6",
+                "full": "3.6.1",
+                "packages": ["python3", "python3-pip"],
+                "executable": "python3.6",
+                "pip": "8.1.1",
+                "pip_index_gone": True,
+            }
         ],
     }
     write("systems.json", "systems", [{"name": "debian11", "glibc": "2.31", "released": "2021-08-14"}, system])

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from lock_world import HOST, World, facts, request, stack
 
-from envsolve.errors import UsageError
+from envsolve.errors import NoCombinationError, UsageError
 from envsolve.lock import make_lock
 from envsolve.lock.document import dump, install_order, load, requirements
 from envsolve.models import Interpreter
@@ -327,16 +327,107 @@ def test_another_package_of_the_same_framework_is_not_installed_beside_it(world,
     assert set(pins(made)) == {"fw-gpu", "a", "b"}
 
 
-def test_a_framework_that_the_image_brings_is_not_installed(world, lock):
-    world.wheel("a", "1.0", "2017-05-01", "fw<2")
+@pytest.fixture
+def vendor(lock):
+    """Make a lock on a vendor's image, whose build of fw 1.0 came out in June 2018."""
     image = {"id": "vendor", "reference": "vendor/fw:1", "os": "debian11", "status": "available", "python": "3.6.9",
              "framework": "fw-vendor==1.0+v"}  # fmt: skip
-    known = {"fw": {"builds": [{"package": "fw-vendor"}, {"package": "fw"}]}}
-    made = lock("fw=fw-vendor==1.0+v", typed=["fw==1.0"], companions=["a"], known=known, images=[image],
-                image="vendor", origin="vendor")  # fmt: skip
-    assert pins(made) == {"a": "1.0"}
+    own = {"package": "fw-vendor", "version": "1.0+v", "released": "2018-06-01"}
+
+    def make(*companions, **more):
+        known = {"fw": {"builds": [own, {"package": "fw"}]}}
+        return lock("fw=fw-vendor==1.0+v", typed=["fw==1.0"], companions=companions, known=known, images=[image],
+                    image="vendor", origin="vendor", **more)  # fmt: skip
+
+    return make
+
+
+def release(world):
+    """fw 1.0 on the index, without a wheel for Python 3.6; with what it and it alone requires."""
+    world.wheel("fw", "1.0", "2017-05-01", "old", tags="cp27-cp27mu-win_amd64")
+    world.wheel("fw", "1.0", "2017-05-01", "numpy<2", "enum34", "only2; python_version < '3'", "setuptools",
+                tags="cp35-cp35m-manylinux1_x86_64")  # fmt: skip
+    world.wheel("numpy", "1.0", "2016-01-01", "deep").wheel("numpy", "1.5", "2016-05-01", "deep")
+    world.wheel("numpy", "2.0", "2017-01-01", "deep").wheel("deep", "1.0", "2016-01-01")
+    return world.wheel("a", "1.0", "2017-05-01", "fw<2", "numpy", "b").wheel("b", "1.0", "2018-06-20")
+
+
+def test_a_vendor_image_keeps_its_framework_and_what_that_requires(world, vendor):
+    release(world)
+    made = vendor("a")
+    assert pins(made) == {"a": "1.0", "b": "1.0"}
     assert made.image.preinstalled == ("fw-vendor==1.0+v",)
+    assert made.image.holds == ("deep", "numpy", "setuptools", "wheel")
+    assert made.notes == (
+        "fw-vendor stands for fw, which another package requires",
+        "what fw 1.0 requires is the image's own, at its versions: 2 packages (image.holds)",
+    )
     assert made.python_full == "3.6.9"
+    # nothing is built: pip alone works in the build stage
+    assert [p.name for p in made.packages if p.phase == "build"] == ["pip"]
+
+
+def test_a_vendor_lock_is_of_the_vendors_day(world, vendor):
+    release(world)
+    made = vendor("a")
+    assert made.as_of_reason == "30 days after 2018-06-01, when fw-vendor 1.0+v was released"
+
+
+def test_a_day_before_the_vendors_release_is_refused(world, vendor):
+    release(world)
+    with pytest.raises(UsageError, match=r"as of 2018-05-31 there was no fw-vendor 1\.0\+v yet") as error:
+        vendor("a", as_of=date(2018, 5, 31))
+    assert error.value.facts == ("fw-vendor 1.0+v was released on 2018-06-01",)
+
+
+def test_build_tools_of_a_vendor_lock_come_only_where_something_is_built(world, vendor):
+    release(world).sdist("c", "1.0", "2017-01-01")
+    made = vendor("c")
+    assert [(p.name, p.phase) for p in made.packages] == [
+        ("c", "sdist"), ("pip", "build"), ("setuptools", "build"), ("wheel", "build"),
+    ]  # fmt: skip
+    assert made.image.holds == ("deep", "numpy")
+
+
+def test_what_is_asked_for_by_version_hides_the_images_own(world, vendor):
+    release(world)
+    made = vendor("a", "numpy==1.0")
+    assert pins(made) == {"a": "1.0", "b": "1.0", "numpy": "1.0"}
+    assert "numpy was asked for by version: it hides the numpy of the image" in made.notes
+    assert "deep" in made.image.holds
+
+
+def test_a_name_alone_is_met_by_the_image(world, vendor):
+    release(world)
+    assert pins(vendor("numpy")) == {}
+
+
+def test_a_wish_that_the_release_forbids_is_no_closure(world, vendor):
+    release(world)
+    with pytest.raises(NoCombinationError) as error:
+        vendor("numpy==2.0")
+    assert any("fw-vendor 1.0+v of the image is fw 1.0, which requires numpy<2" in fact for fact in error.value.facts)
+
+
+def test_limits_of_the_database_hold_for_the_vendors_build_and_its_system_packages_do_not(world, vendor):
+    release(world).wheel("b", "0.9", "2017-01-01").wheel("extra", "1.0", "2017-01-01")
+    caps = [
+        cap("limit", "b", versions="<1", when=[{"package": "fw", "versions": "<2"}]),
+        cap("needs", "extra", when=[{"package": "fw", "versions": "<2"}]) | {"id": "test-needs"},
+        cap("system", "fw", system=["libgomp1"]) | {"id": "test-system"},
+        cap("environment", "numpy", environment={"X": "1"}) | {"id": "test-environment"},
+    ]
+    made = vendor("a", caps=caps)
+    assert pins(made) == {"a": "1.0", "b": "0.9"}
+    assert "extra" in made.image.holds
+    assert made.system_packages == () and made.environment == {}
+
+
+def test_a_vendor_build_of_a_release_that_the_index_has_not(world, vendor):
+    world.wheel("a", "1.0", "2017-05-01")
+    made = vendor("a")
+    assert pins(made) == {"a": "1.0"}
+    assert made.notes == ("what fw-vendor 1.0+v brings beside itself is not known: the index has no fw 1.0 to ask",)
 
 
 def test_the_image_with_the_python_of_its_system(world, lock):
@@ -348,6 +439,17 @@ def test_the_image_with_the_python_of_its_system(world, lock):
     )  # fmt: skip
     assert (image.archive, image.apt_pins, image.environment) == ("archive.example.org", ("libx=1",), {"A": "b"})
     assert made.python_full == "3.6.1"
+    assert image.default_index is None  # the index of this test is one of its own
+
+
+@pytest.mark.parametrize(("image", "written"), [("old-ubuntu", True), ("python:3.6-slim", False)])
+def test_the_default_index_is_written_for_a_pip_whose_own_is_gone(world, tmp_path, lock, image, written):
+    world.wheel("fw", "1.0", "2017-05-01")
+    index = world.index(tmp_path, config={"default_index": "https://index.example.org/simple"})
+    os = "ubuntu16.04" if written else "debian11"
+    made = lock("fw==1.0", image=image, os=os, glibc="2.23", index=index)
+    assert made.image.default_index == ("https://index.example.org/simple" if written else None)
+    assert ("example.org/simple" in dump(made)) is written
 
 
 def test_the_document_is_the_lock_and_nothing_of_this_machine(world, lock, tmp_path):

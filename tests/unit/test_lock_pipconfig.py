@@ -35,6 +35,7 @@ def test_pips_own_default_is_the_default(pip_conf):
     config = pip_conf("")
     assert config.index_url == PyPI.simple_url
     assert config.extra_index_urls == () and not config.custom and config.notes == ()
+    assert config.default_index == PyPI.simple_url
     settings = container_settings(config)
     assert settings.index_url is None and settings.ca_bundle is None and dict(settings.proxies) == {}
 
@@ -54,7 +55,10 @@ def test_folders_are_skipped_and_said(pip_conf, monkeypatch):
         "extra-index-url =\n  file:///some/simple\n  http://me:secret@extra.example/simple\n"
     )
     assert config.extra_index_urls == ("http://me:secret@extra.example/simple",)
-    assert [note.split()[0] for note in config.notes] == ["extra", "find-links"]
+    assert config.default_index is not None
+    assert config.notes == (
+        "pip's extra index on disk and find-links skipped: files without upload dates cannot be locked",
+    )
     assert "secret" not in repr(config)
     settings = container_settings(config)
     assert settings.extra_index_urls == ("http://me:secret@extra.example/simple",)

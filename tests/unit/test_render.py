@@ -146,7 +146,20 @@ def test_a_digest_is_pinned_with_the_tag_readable():
 def test_a_vendor_image_keeps_what_it_has():
     text = render(VENDOR)["Dockerfile"]
     assert "pip uninstall" not in text
-    assert "--upgrade" not in text
+    assert "--root" not in text
+    # what is upgraded is upgraded in the stage that is left behind
+    final = text.rpartition("\nFROM base\n")[2]
+    assert "--upgrade" in text and "pip" not in final
+    installs = [line for line in text.splitlines() if "--target" in line]
+    assert [line.split("--target")[1].split()[0] for line in installs] == ["/build/site"] * 2
+    assert not any(name in line for line in installs for name in ("0-pip", "1-tools"))
+
+
+def test_an_index_is_written_only_for_a_pip_whose_own_default_is_gone():
+    wanted = r'^ARG PIP_INDEX_URL="https://index\.example\.org/simple"$'
+    assert re.search(wanted, render(CUDA)["Dockerfile"], re.MULTILINE)
+    for name in set(ALL) - {"cuda"}:
+        assert "PIP_INDEX_URL=h" not in render(ALL[name])["Dockerfile"].replace("PIP_INDEX_URL=...", "")
 
 
 def test_gpu_label_in_numeric_order():
@@ -214,6 +227,7 @@ def test_names_that_are_no_names_are_refused(data):
         "build package": lambda v: lock(build_packages=(v,)),
         "apt pin": lambda v: lock(image=LockedImage(reference="python:3", apt_pins=(v,))),
         "key": lambda v: lock(image=LockedImage(reference="python:3", apt_keys=(v,))),
+        "index": lambda v: lock(image=LockedImage(reference="python:3", default_index=v)),
         "variable": lambda v: lock(environment={v: "1"}),
         "project": lambda v: lock(packages=(*TOOLS, package("x").model_copy(update={"name": v}))),
         "version": lambda v: lock(packages=(*TOOLS, package("x").model_copy(update={"version": v}))),
@@ -228,6 +242,7 @@ def test_names_that_are_no_names_are_refused(data):
         "build package": "make",
         "apt pin": "libcudnn6=6.0.21-1+cuda8.0",
         "key": "https://example.org/a.pub",
+        "index": "https://index.example.org/simple",
         "variable": "THEANO_FLAGS",
         "project": "tensorflow-gpu",
         "version": "1.4.1+nv",

@@ -80,6 +80,20 @@ def test_keras_is_expected_on_the_backend_beside_it(probe):
     assert expectation(load(json.dumps(document)))["backend"] == "tensorflow"
 
 
+def test_a_vendor_build_is_expected_by_its_release_and_with_its_own_tools(probe):
+    document = json.loads(dump(load(LOCKS[0].read_text())))
+    document["stack"]["frameworks"] = [
+        {"name": "tensorflow", "package": "nvidia-tensorflow", "version": "1.15.5+nv23.03", "origin": "nvidia",
+         "build": "nvidia-tensorflow==1.15.5+nv23.03"},
+    ]  # fmt: skip
+    whole = expectation(load(json.dumps(document)))
+    document["image"]["preinstalled"] = ["nvidia-tensorflow==1.15.5+nv23.03"]
+    found = expectation(load(json.dumps(document)))
+    assert (whole["frameworks"], found["frameworks"]) == ({"tensorflow": "1.15.5+nv23.03"}, {"tensorflow": "1.15.5"})
+    assert set(whole["packages"]) - set(found["packages"]) == {"pip", "setuptools", "wheel"}
+    assert probe.from_lock(document) == found
+
+
 # -- the probe ----------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PROBE_DIRECTORY = "/opt/envsolve"
 """Where an image keeps ``smoke.py``, ``envsolve.lock`` and ``requirements.txt``, side by side."""
 
+SITE_DIRECTORY = f"{PROBE_DIRECTORY}/site"
+"""Where packages go in a vendor's image: apart from its own, no file of which is replaced."""
+
 PROBE_TIMEOUT_S = 900.0
 """A probe that runs longer is ended: generous, because old GPUs' code may first be compiled by the driver."""
 

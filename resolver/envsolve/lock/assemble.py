@@ -32,6 +32,8 @@ def assemble(
     resolution: Resolution,
     as_of: date,
     as_of_reason: str,
+    notes: tuple[str, ...] = (),
+    default_index: str | None = None,
 ) -> Lock:
     """The lock; nothing of this machine but what the Host says of its hardware gets into it."""
     brought = tuple(f"{c.package}=={c.version}" for c in stack.frameworks if canonical(c.package) in provided)
@@ -46,12 +48,14 @@ def assemble(
         as_of=as_of,
         as_of_reason=as_of_reason,
         python_full=target.full,
-        image=lock_image(stack, facts, brought),
+        image=lock_image(stack, facts, brought).model_copy(
+            update={"holds": tuple(sorted(resolution.held)), "default_index": default_index}
+        ),
         packages=tuple(_locked(pinned, *place[name]) for name, pinned in sorted(resolution.packages.items())),
         system_packages=_merged(cap.system for cap in resolution.settled),
         build_packages=_merged(_build_system(cap, resolution.packages) for cap in resolution.settled),
         environment=_environment(stack, facts, resolution.settled),
-        notes=resolution.notes,
+        notes=tuple(sorted((*resolution.notes, *notes))),
     )
 
 

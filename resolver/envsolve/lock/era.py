@@ -4,6 +4,7 @@ The default is the day on which everything that was asked for first existed for 
 
 * For a framework it is the upload day of the very file to be installed. A wheel that was added years later for
   a newer Python needs companions that have wheels for that Python too, so the file's day counts, not the release's.
+* For a vendor's build, which is an image and no file, it is the day of the vendor's own release.
 * For a companion that was asked for by version it is the first day on which some file satisfied it: a request
   for a newer companion moves the day, a mere upper bound does not.
 * For the Python it is its first release: before that day there were no wheels for it, whatever the frameworks
@@ -43,8 +44,12 @@ class Appearance:
     @property
     def sentence(self) -> str:
         """The day, and what came on it."""
-        came = f"{self.filename} was uploaded" if self.filename else f"{self.text} was released"
-        return f"{self.day.isoformat()}, when {came}"
+        return f"{self.day.isoformat()}, when {self.came}"
+
+    @property
+    def came(self) -> str:
+        """What came."""
+        return f"{self.filename} was uploaded" if self.filename else f"{self.text} was released"
 
 
 def first_appearance(world: World, requirement: Requirement, text: str, *, framework: bool) -> Appearance | None:
@@ -79,7 +84,7 @@ def check_day(as_of: date, appearances: Sequence[Appearance]) -> None:
         last = max(late, key=lambda a: (a.day, a.text))
         raise UsageError(
             f"as of {as_of.isoformat()} there was no {last.text} yet",
-            facts=tuple(f"{a.filename} was uploaded on {a.day.isoformat()}" for a in late),
+            facts=tuple(f"{a.came} on {a.day.isoformat()}" for a in late),
             hints=(f"--as-of {last.day.isoformat()}   # or later, or no --as-of",),
             code="as-of-too-early",
         )

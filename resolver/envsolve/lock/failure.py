@@ -127,7 +127,7 @@ class Teller:
         )
 
     def _asked(self, reason: Asked) -> str:
-        wanted = reason.text if reason.role == "tool" else f"you asked for {reason.text}"
+        wanted = reason.text if reason.role in ("tool", "image") else f"you asked for {reason.text}"
         return f"{wanted}: {self._diagnosed(reason.requirement).text}"
 
     def _diagnosed(self, requirement: Requirement) -> Diagnosis:

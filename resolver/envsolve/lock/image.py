@@ -32,6 +32,12 @@ def python_release(stack: Stack, facts: Facts) -> PythonRelease:
     return facts.pythons[stack.python]
 
 
+def stale_pip(stack: Stack, facts: Facts) -> bool:
+    """Whether the pip of the image is so old that the index it asks by default is gone."""
+    system = None if find_image(stack, facts).python else _system_python(stack, facts)
+    return system is not None and system.pip_index_gone
+
+
 def make_target(stack: Stack, facts: Facts, machine: str) -> Target:
     """The Python of the image: its patch release, wheel ABI and the glibc of its OS."""
     release = python_release(stack, facts)

@@ -15,7 +15,7 @@ from envsolve.lock.candidates import World
 from envsolve.lock.capping import CapBook
 from envsolve.lock.era import Appearance, check_day, default_day, first_appearance
 from envsolve.lock.failure import Teller, check_projects
-from envsolve.lock.image import find_image, make_target, python_release
+from envsolve.lock.image import find_image, make_target, python_release, stale_pip
 from envsolve.lock.index import Index
 from envsolve.lock.pages import canonical
 from envsolve.lock.phases import TOOLS
@@ -23,8 +23,9 @@ from envsolve.lock.pubgrub import UnsatisfiableError
 from envsolve.lock.reasons import Asked
 from envsolve.lock.resolve import Resolution, resolve
 from envsolve.lock.target import Target
+from envsolve.lock.vendor import image_notes, image_wants
 from envsolve.matrices import Facts
-from envsolve.models import Host, Lock, Request, Stack
+from envsolve.models import FrameworkChoice, Host, Lock, Request, Stack
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, int], None]
@@ -46,6 +47,11 @@ class _Job:
     def rename(self, name: str) -> str:
         """The package of the stack that stands for another package of the same framework."""
         return self.same.get(name, name)
+
+    @property
+    def vendors(self) -> tuple[FrameworkChoice, ...]:
+        """The frameworks that the base image is."""
+        return tuple(c for c in self.stack.frameworks if canonical(c.package) in self.provided)
 
     def count(self, packages: int) -> None:
         """Tell how far it is: packages in view, requests made, bytes read."""
@@ -97,6 +103,9 @@ def make_lock(
         resolution=resolution,
         as_of=day,
         as_of_reason=reason,
+        notes=image_notes(job.vendors, resolution.held, resolution.hidden),
+        # An address of the user's own (a company's, perhaps with credentials) never gets into a lock
+        default_index=index.config.default_index if stale_pip(stack, facts) else None,
     )
 
 
@@ -142,6 +151,8 @@ def _asked(job: _Job) -> list[Asked]:
     targets = {target.name: target for target in job.request.targets if target.framework}
     for choice in job.stack.frameworks:
         if canonical(choice.package) in job.provided:
+            backports = python_release(job.stack, job.facts).backports
+            asked += image_wants(World(job.index, job.target, date.max), choice, backports)
             continue
         target = targets.get(choice.name)
         text = target.text if target else f"a backend for it, {choice.package}=={choice.version}"
@@ -171,10 +182,10 @@ def _wanted(name: str, extras: Sequence[str], specifier: str, text: str) -> Requ
 
 def _day(job: _Job, asked: Sequence[Asked], given: date | None) -> tuple[date, str]:
     world = World(job.index, job.target, date.max)
-    wanted = [one for one in asked if one.role != "tool"]
-    job.index.prefetch(canonical(one.requirement.name) for one in asked)
+    wanted = [one for one in asked if one.role in ("request", "framework")]
+    job.index.prefetch(name for one in asked if (name := canonical(one.requirement.name)) not in job.provided)
     check_projects(world, wanted)
-    found: list[Appearance] = []
+    found = [a for choice in job.vendors for a in _vendor_release(choice, job.facts)]
     for one in wanted:
         framework = one.role == "framework"
         text = str(one.requirement) if framework else one.text
@@ -191,6 +202,14 @@ def _day(job: _Job, asked: Sequence[Asked], given: date | None) -> tuple[date, s
         raise UsageError(f"{given.isoformat()} is in the future", hints=("--as-of YYYY-MM-DD",), code="as-of-in-future")
     check_day(given, found)
     return given, "the date that was asked for"
+
+
+def _vendor_release(choice: FrameworkChoice, facts: Facts) -> list[Appearance]:
+    if choice.name not in set(facts.framework_names()):
+        return []
+    builds = facts.framework(choice.name).builds
+    days = [b.released for b in builds if (b.package, b.version) == (choice.package, choice.version)]
+    return [Appearance(f"{choice.package} {choice.version}", min(days), framework=True)] if days else []
 
 
 # -- the closure ----------------------------------------------------------------------------------------------

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from envsolve.lock.resolve import Pinned
 from envsolve.models import Phase
+
+if TYPE_CHECKING:
+    from envsolve.lock.resolve import Pinned
 
 TOOLS = ("pip", "setuptools", "wheel")
 """Installed first. setuptools and wheel are of the day where they can be: sdists were written for the setuptools
@@ -19,11 +22,11 @@ def phases(packages: Mapping[str, Pinned]) -> dict[str, tuple[Phase, int]]:
     An sdist may import at build time whatever it requires (numpy in a setup.py), so both kinds of requirement
     count. Sdists that require each other share a level.
     """
-    tools = _reachable(packages, [name for name in TOOLS if name in packages])
+    tools = reachable(packages, [name for name in TOOLS if name in packages])
     found: dict[str, tuple[Phase, int]] = dict.fromkeys(tools, ("build", 0))
     sdists = {n for n, p in packages.items() if n not in tools and not p.candidate.file.is_wheel}
     found |= {name: ("wheel", 0) for name in packages if name not in tools and name not in sdists}
-    needs = {name: _reachable(packages, [name]) & sdists for name in sdists}
+    needs = {name: reachable(packages, [name]) & sdists for name in sdists}
     left = set(sdists)
     level = 0
     while left:
@@ -35,8 +38,8 @@ def phases(packages: Mapping[str, Pinned]) -> dict[str, tuple[Phase, int]]:
     return dict(sorted(found.items()))
 
 
-def _reachable(packages: Mapping[str, Pinned], start: Iterable[str]) -> set[str]:
-    """These and all that they need, at run time or to be built."""
+def reachable(packages: Mapping[str, Pinned], start: Iterable[str], *, build: bool = True) -> set[str]:
+    """These and all that they need, at run time or, with ``build``, to be built."""
     seen: set[str] = set()
     stack = list(start)
     while stack:
@@ -44,5 +47,5 @@ def _reachable(packages: Mapping[str, Pinned], start: Iterable[str]) -> set[str]
         if name in seen or name not in packages:
             continue
         seen.add(name)
-        stack += (*packages[name].requires, *packages[name].builds_with)
+        stack += (*packages[name].requires, *(packages[name].builds_with if build else ()))
     return seen

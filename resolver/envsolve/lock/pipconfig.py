@@ -41,6 +41,8 @@ class IndexConfig:
     timeout: float = 15.0
     retries: int = 5
     custom: bool = field(default=False)
+    default_index: str | None = field(default=None, repr=False)
+    """pip's own built-in default, where it is the index in use: the one address that is nobody's secret."""
     notes: tuple[str, ...] = ()
 
 
@@ -166,16 +168,12 @@ def user_config() -> IndexConfig:
     index_url = settings.get("index-url") or settings.get("pypi-url") or default
     if _checked(index_url, "the index").scheme not in _SCHEMES:
         notes.append("pip's index-url is a folder; it has no upload dates, so a lock needs another index")
-    extras: list[str] = []
-    for url in settings.words("extra-index-url"):
-        if _checked(url, "an extra index").scheme in _SCHEMES:
-            extras.append(url)
-        else:
-            notes.append(f"extra index {redact(url)} skipped: a folder of files has no upload dates")
-    if links := settings.words("find-links"):
-        notes.append(
-            f"find-links {', '.join(map(redact, links))} skipped: files without an upload date cannot be locked"
-        )
+    extras = [u for u in settings.words("extra-index-url") if _checked(u, "an extra index").scheme in _SCHEMES]
+    folders = len(settings.words("extra-index-url")) - len(extras)
+    skipped = ["extra indexes on disk" if folders > 1 else "extra index on disk"] if folders else []
+    skipped += ["find-links"] if settings.words("find-links") else []
+    if skipped:
+        notes.append(f"pip's {' and '.join(skipped)} skipped: files without upload dates cannot be locked")
     bundle, configured = _bundle(settings)
     proxies, no_proxy = _proxies(settings)
     client = settings.get("client-cert")
@@ -190,6 +188,7 @@ def user_config() -> IndexConfig:
         timeout=_number(settings, "timeout", _number(settings, "default-timeout", 15.0)),
         retries=int(_number(settings, "retries", 5)),
         custom=configured or bool(proxies) or index_url != default,
+        default_index=default if index_url == default else None,
         notes=tuple(notes),
     )
 

@@ -136,7 +136,7 @@ class PackageProvider:
     def roots(self, asked: Iterable[Asked]) -> Iterator[Rule[Version, Reason]]:
         """The request as rules, and caps that hold always."""
         listed = list(asked)
-        self.world.index.prefetch(canonical(a.requirement.name) for a in listed)
+        self.world.index.prefetch(n for a in listed if (n := canonical(a.requirement.name)) not in self.provided)
         for one in listed:
             yield from self.demand((), one.requirement, one)
         for cap in [c for c in self._pending if c.kind == "needs" and not c.when]:

@@ -12,7 +12,10 @@ from envsolve.facts import Cap
 
 @dataclass(frozen=True)
 class Asked:
-    """The request wants it; ``text`` is the user's own word for it, ``role`` who put it there."""
+    """The request wants it; ``text`` is the user's own word for it, ``role`` who put it there.
+
+    Roles: "request", "framework", "tool" (builds packages), "image" (a vendor's image holds it).
+    """
 
     requirement: Requirement
     text: str

@@ -13,9 +13,11 @@ from envsolve.lock.candidates import Candidate, World
 from envsolve.lock.capping import CapBook, holds, in_words
 from envsolve.lock.metadata import Metadata, read_metadata
 from envsolve.lock.pages import canonical
+from envsolve.lock.phases import reachable
 from envsolve.lock.provider import PackageProvider, base
 from envsolve.lock.pubgrub import Resolver
 from envsolve.lock.reasons import Asked, Reason
+from envsolve.lock.vendor import held_by_image, named, speaks_of_image
 
 # How many of those who want a package its reason names.
 _NAMED = 4
@@ -36,13 +38,19 @@ class Pinned:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The closure. ``settled``: caps of kind system and environment that hold for it."""
+    """The closure. ``settled``: caps of kind system and environment that hold for it.
+
+    ``held``: packages of the closure that a vendor's image has and that are not installed. ``hidden``: those that
+    it has too, and that are installed all the same.
+    """
 
     packages: dict[str, Pinned]
     settled: tuple[Cap, ...]
     notes: tuple[str, ...]
     conflicts: int
     versions: Mapping[str, Version] = field(default_factory=dict)
+    held: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
 
     @property
     def has_sdists(self) -> bool:
@@ -74,13 +82,19 @@ def resolve(
         if name not in provided
     }
     packages = _wanted_by(packages, asked, provider.caps, versions)
-    notes = provider.notes(versions) | _rank_notes(packages)
+    held = held_by_image(packages, asked, provider.caps.caps, provided)
+    wanted = {canonical(a.requirement.name) for a in asked if a.role == "image"}
+    hidden = named(asked) & reachable(packages, wanted, build=False)
+    packages = {name: pinned for name, pinned in packages.items() if name not in held}
+    notes = provider.notes({name: versions[name] for name in packages}) | _rank_notes(packages)
     return Resolution(
         packages=packages,
-        settled=tuple(caps.settled(versions)),
+        settled=tuple(c for c in caps.settled(versions) if not speaks_of_image(c, {*held, *provided})),
         notes=tuple(sorted(notes)),
         conflicts=resolver.conflicts,
         versions=versions,
+        held=held,
+        hidden=hidden,
     )
 
 
@@ -122,7 +136,7 @@ def _wanted_by(
     for one in asked:
         name = canonical(one.requirement.name)
         if name in told:
-            told[name].append(one.text if one.role == "tool" else f"you asked for {one.text}")
+            told[name].append(one.text if one.role in ("tool", "image") else f"you asked for {one.text}")
     for pinned in packages.values():
         who = f"{pinned.name} {pinned.candidate.version}"
         for verb, names in (("required by", pinned.requires), ("needed to build", pinned.builds_with)):
