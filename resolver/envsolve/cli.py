@@ -75,7 +75,7 @@ def solve(
     }  # fmt: skip
     options |= {name: value for name, value in typed.items() if value not in (None, [])}
     words, folder = options.pop("targets", ()), Path(options.pop("output", "envsolve"))
-    solution = pipeline.answer(words, **options, to_build=build)
+    solution = pipeline.answer(words, **options, to_build=build, talk=Talk(quiet))
     document = explain.document(solution) if json else {}
     if not json:
         emit(explain.answer(solution, wants_color(sys.stdout)))

@@ -33,11 +33,13 @@ def answer(
     as_of: date | str | None = None,
     backend: str = "auto",
     to_build: bool = False,
+    talk: Talk | None = None,
 ) -> Solution:
     """What works on this machine, or on the one described by ``gpu`` and ``driver``.
 
     ``to_build``: it will be built here, so that without a container engine the interpreters present decide, as
-    with ``backend="local"``. Raises UsageError for what cannot be understood.
+    with ``backend="local"``; ``talk`` is told of an engine that is passed over. Raises UsageError for what cannot be
+    understood.
     """
     facts = facts or load()
     request = build_request(
@@ -46,6 +48,10 @@ def answer(
     )  # fmt: skip
     host = probe(request, facts, interpreters=request.backend == "local")
     if to_build and request.backend == "auto" and host.engine is None:
+        if talk is not None:
+            from envsolve.engine import warn_refused
+
+            warn_refused(talk)
         request = request.model_copy(update={"backend": "local"})
         host = probe(request, facts, interpreters=True)
     return solve(request, host, facts)
@@ -116,6 +122,8 @@ def relock(lock: Lock, *, facts: Facts | None = None, offline: bool = False, tal
 def check_lock(lock: Lock, again: Lock) -> None:
     """Raises OutOfDateError, naming what differs, unless two locks give the same environment."""
     old, new = lock.model_dump(mode="json"), again.model_dump(mode="json")
+    for one in (old, new):
+        del one["image"]["default_index"]  # what is there depends on whose pip made the lock
     ignored = {"envsolve", "facts", "host"}
     fields = [name for name in old if name not in ignored and old[name] != new[name]]
     if fields:
@@ -172,7 +180,7 @@ def build(
     """
     from envsolve.engine import select
 
-    engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu")
+    engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu", talk=talk)
     talk.say(f"engine: {engine.name}")
     return engine, engine.build(folder, lock, _settings(prefix), talk)
 
@@ -184,7 +192,7 @@ def smoke(folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, p
     """
     from envsolve.engine import select
 
-    engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu")
+    engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu", talk=talk)
     built = engine.find(folder, lock, _settings(prefix))
     if built is None:
         built = engine.build(folder, lock, _settings(prefix), talk)

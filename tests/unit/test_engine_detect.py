@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from envsolve.engine import select
+from envsolve.engine import select, warn_refused
 from envsolve.engine.detect import Endpoint, container_engine, ping, search
 from envsolve.errors import Exit, NotReadyError, UsageError
+from envsolve.talk import Talk
 
 DOCKER = {"Version": "20.10.24", "Components": [{"Name": "Engine"}, {"Name": "containerd"}]}
 PODMAN = {"Version": "4.3.1", "Components": [{"Name": "Podman Engine"}]}
@@ -120,6 +121,34 @@ def test_a_socket_that_this_user_may_not_use(serve, tmp_path):
         [sys.executable, "-c", program], env={**os.environ, "DOCKER_HOST": address}, capture_output=True, text=True
     )
     assert done.stdout == 'engine-permission 4 sudo usermod -aG docker "$USER" && newgrp docker\n', done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
+def test_auto_says_that_it_passes_over_an_engine_that_refuses(serve, tmp_path):
+    address = serve(answer(DOCKER))
+    Path(address.removeprefix("unix://")).chmod(0o600)
+    for path in (tmp_path, *tmp_path.parents):
+        if path != Path("/"):
+            path.chmod(path.stat().st_mode | 0o011)
+    program = (
+        "import os; from envsolve.engine import select, warn_refused, detect, local\n"
+        "from envsolve.talk import Talk\n"
+        "os.setgid(65534); os.setuid(65534)\n"
+        "print(select('auto', talk=Talk(quiet=True)).name); warn_refused(Talk(quiet=True))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "DOCKER_HOST": address}, capture_output=True, text=True
+    )
+    assert done.stdout == "local\n", done.stderr
+    said = f"warning: passing over the container engine at {address}: this user may not use it "
+    assert done.stderr.splitlines() == [f'{said}(sudo usermod -aG docker "$USER" && newgrp docker)'] * 2
+
+
+def test_auto_has_nothing_to_say_where_there_is_no_engine(monkeypatch, capsys):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/x.sock")
+    warn_refused(Talk())
+    assert select("auto", talk=Talk()).name == "local"
+    assert capsys.readouterr().err == ""
 
 
 def test_the_commands_current_context(serve, monkeypatch, tmp_path):

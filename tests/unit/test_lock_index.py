@@ -1,13 +1,16 @@
 """The index client against a real server: cache, retries, ranges, dates, credentials, offline, no network."""
 
 import hashlib
+import socket
 
 import pytest
 from lock_world import World
 
 from envsolve.errors import NotReadyError
 from envsolve.lock.cache import Cache
+from envsolve.lock.index import Index
 from envsolve.lock.metadata import MetadataError, read_metadata
+from envsolve.lock.pipconfig import IndexConfig
 
 
 @pytest.fixture
@@ -136,6 +139,16 @@ def test_no_network_is_one_error_with_a_way_out(tmp_path):
     assert error.value.code == "no-network"
     assert "secret" not in f"{error.value} {error.value.facts} {error.value.hints}"
     assert any("--offline" in hint for hint in error.value.hints)
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_an_index_that_gives_no_answer_in_time_is_said_to_be_slow(tmp_path, retries):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        index = Index(IndexConfig(index_url=url, timeout=0.2, retries=retries), cache_dir=tmp_path)
+        with pytest.raises(NotReadyError, match="does not answer in time") as error:
+            index.project("demo")
+    assert error.value.code == "no-network"
 
 
 def test_credentials_are_sent_and_never_shown(world, tmp_path):

@@ -9,8 +9,9 @@ from envsolve.errors import NotReadyError, UsageError
 if TYPE_CHECKING:
     from envsolve.engine.base import Engine
     from envsolve.engine.detect import Kind, Search
+    from envsolve.talk import Talk
 
-__all__ = ["select"]
+__all__ = ["select", "warn_refused"]
 
 _START = {
     "docker": ("sudo apt-get install docker.io", "sudo systemctl start docker"),
@@ -18,9 +19,13 @@ _START = {
 }
 
 
-def select(backend: str, *, need_gpu: bool = False) -> Engine:
+_JOIN = 'sudo usermod -aG docker "$USER" && newgrp docker'
+
+
+def select(backend: str, *, need_gpu: bool = False, talk: Talk | None = None) -> Engine:
     """The engine of that name; ``auto``: the container engine that answers, else a local prefix.
 
+    ``talk`` is told when ``auto`` passes over an engine that is there but refuses this user.
     Raises NotReadyError (``no-engine``, ``engine-permission``) when the named one does not answer, and for a
     GPU stack where podman is too old to hand a GPU on.
     """
@@ -35,6 +40,7 @@ def select(backend: str, *, need_gpu: bool = False) -> Engine:
     found = search(_kind(backend))
     if found.endpoint is None:
         if backend == "auto":
+            _warn(found, talk)
             return _local()
         raise _silent(backend, found)
     from envsolve.engine.docker import DockerEngine
@@ -47,6 +53,25 @@ def _kind(backend: str) -> Kind | None:
     return kinds.get(backend)
 
 
+def warn_refused(talk: Talk) -> None:
+    """Say when a container engine is there but refuses this user, so that it is passed over."""
+    from envsolve.engine.detect import search
+
+    found = search()
+    if found.endpoint is None:
+        _warn(found, talk)
+
+
+def _warn(found: Search, talk: Talk | None) -> None:
+    refused = _refused(found)
+    if refused and talk is not None:
+        talk.warn(f"passing over the container engine at {refused[0]}: this user may not use it ({_JOIN})")
+
+
+def _refused(found: Search) -> list[str]:
+    return [address for address, trouble in found.troubles if trouble == "permission"]
+
+
 def _local() -> Engine:
     from envsolve.engine.local import LocalEngine
 
@@ -56,11 +81,11 @@ def _local() -> Engine:
 def _silent(backend: str, found: Search) -> NotReadyError:
     """Why a named engine cannot be used, and the commands that change it."""
     local = "envsolve build DIR --backend local   # no engine needed"
-    refused = [address for address, trouble in found.troubles if trouble == "permission"]
+    refused = _refused(found)
     if refused:
         return NotReadyError(
             f"{backend} runs at {refused[0]}, and this user may not use it",
-            hints=('sudo usermod -aG docker "$USER" && newgrp docker', local),
+            hints=(_JOIN, local),
             code="engine-permission",
         )
     facts = tuple(f"{address}: {_WORDS[trouble]}" for address, trouble in found.troubles)

@@ -146,6 +146,12 @@ def _host(url: str) -> str:
     return urlsplit(redact(url)).netloc or redact(url)
 
 
+def _timed_out(error: Exception) -> bool:
+    """Whether the last try got no answer in time: after its tries, requests calls that a failed connection."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(reason, urllib3.exceptions.ReadTimeoutError)
+
+
 def _unreachable(url: str, error: Exception) -> NotReadyError:
     """The error in plain words; the library's text may hold an address with credentials, so it is not shown."""
     hints = (
@@ -160,6 +166,6 @@ def _unreachable(url: str, error: Exception) -> NotReadyError:
         )
     if isinstance(error, requests.exceptions.ProxyError):
         return NotReadyError(f"the proxy does not lead to {_host(url)}", hints=hints, code="no-network")
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout) or _timed_out(error):
         return NotReadyError(f"{_host(url)} does not answer in time", hints=hints, code="no-network")
     return NotReadyError(f"cannot reach the package index at {_host(url)}", hints=hints, code="no-network")
