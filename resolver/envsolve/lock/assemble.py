@@ -13,7 +13,8 @@ from envsolve.facts import Cap
 from envsolve.lock.image import lock_image
 from envsolve.lock.pages import canonical
 from envsolve.lock.phases import phases
-from envsolve.lock.resolve import Pinned, Resolution
+from envsolve.lock.pinned import Pinned
+from envsolve.lock.resolve import Resolution
 from envsolve.lock.target import Target
 from envsolve.matrices import Facts
 from envsolve.models import Host, Lock, LockedPackage, Phase, Request, Stack

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from envsolve.models import Phase
 
 if TYPE_CHECKING:
-    from envsolve.lock.resolve import Pinned
+    from envsolve.lock.pinned import Pinned
 
 TOOLS = ("pip", "setuptools", "wheel")
 """Installed first. setuptools and wheel are of the day where they can be: sdists were written for the setuptools

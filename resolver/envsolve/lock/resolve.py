@@ -14,6 +14,7 @@ from envsolve.lock.capping import CapBook, holds, in_words
 from envsolve.lock.metadata import Metadata, read_metadata
 from envsolve.lock.pages import canonical
 from envsolve.lock.phases import reachable
+from envsolve.lock.pinned import Pinned
 from envsolve.lock.provider import PackageProvider, base
 from envsolve.lock.pubgrub import Resolver
 from envsolve.lock.reasons import Asked, Reason
@@ -21,19 +22,6 @@ from envsolve.lock.vendor import held_by_image, named, speaks_of_image
 
 # How many of those who want a package its reason names.
 _NAMED = 4
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """One package of the closure. ``requires``/``builds_with``: canonical names of other packages in it."""
-
-    name: str
-    candidate: Candidate
-    compiled: bool
-    requires: tuple[str, ...]
-    builds_with: tuple[str, ...]
-    texts: tuple[str, ...]
-    why: str
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from envsolve.lock.requirement import parse_requirement
 if TYPE_CHECKING:
     from envsolve.facts import Cap
     from envsolve.lock.candidates import World
-    from envsolve.lock.resolve import Pinned
+    from envsolve.lock.pinned import Pinned
     from envsolve.models import FrameworkChoice
 
 
