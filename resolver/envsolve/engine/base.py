@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,11 @@ SITE_DIRECTORY = f"{PROBE_DIRECTORY}/site"
 
 PROBE_TIMEOUT_S = 900.0
 """A probe that runs longer is ended: generous, because old GPUs' code may first be compiled by the driver."""
+
+
+def processor_settings() -> dict[str, str]:
+    """OPENBLAS_* as set here: which kernels an OpenBLAS older than this processor must use to compute rightly."""
+    return {name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun
+from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.engine.buildx import Buildx
 from envsolve.engine.context import BuildLog, build_arguments, fingerprint, secrets, staged
 from envsolve.engine.detect import Endpoint
@@ -209,7 +209,7 @@ class DockerEngine:
             # A vendor's entry point prints a banner on stdout, where the report belongs
             entrypoint=[lock.image.executable],
             command=[f"{PROBE_DIRECTORY}/smoke.py", *arguments],
-            environment={"HOME": _SCRATCH, "PYTHONDONTWRITEBYTECODE": "1"},
+            environment={"HOME": _SCRATCH, "PYTHONDONTWRITEBYTECODE": "1"} | processor_settings(),
             user=f"{UID}:{UID}",
             working_dir=_SCRATCH,
             network_mode="none",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from envsolve.engine import hostneeds, pip, virtual
 from envsolve.engine import prefix as prefixes
-from envsolve.engine.base import PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun
+from envsolve.engine.base import PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.errors import BuildError, NotReadyError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _STARTER = "envsolve_environment"
 
 _STDERR_TAIL = 20000
 _PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "HOME", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_PASSED_PREFIXES = ("OPENBLAS_",)  # facts of this machine's processor, for BLAS builds older than it
 _PASSED_FOR_GPU = ("CUDA_VISIBLE_DEVICES", "CUDA_HOME", "CUDA_CACHE_PATH", "CUDA_CACHE_MAXSIZE", "LD_LIBRARY_PATH")
 
 
@@ -302,7 +301,7 @@ def _probe_variables(lock: Lock) -> dict[str, str]:
     """Little of the person's environment; the lock's own variables come with the environment's Python."""
     gpu = lock.stack.device == "gpu"
     passed = _PASSED + (_PASSED_FOR_GPU if gpu else ())
-    found = {k: v for k, v in os.environ.items() if k in passed or k.startswith(_PASSED_PREFIXES)}
+    found = {k: v for k, v in os.environ.items() if k in passed} | processor_settings()
     found.setdefault("LANG", "C.UTF-8")
     found["PATH"] = found.get("PATH") or os.defpath
     if not gpu:  # a GPU build chosen for the CPU must not reach for a GPU that the solver did not count on

@@ -125,7 +125,10 @@ class Question:
     def _local_wishes(self) -> list[Wish]:
         """The local prefix has this machine's Pythons and C library, and no CUDA but what wheels bring."""
         python, source, os_ = (self.world.axes[a] for a in ("python", "cuda_source", "os"))
-        here = {".".join(i.version.split(".")[:2]) for i in self.host.interpreters}
+        rows = self.facts.pythons
+        minors = {i: ".".join(i.version.split(".")[:2]) for i in self.host.interpreters}
+        # Wheels are for the usual ABI: a narrow 2.7 or a free-threaded build cannot take them.
+        here = {minor for i, minor in minors.items() if minor in rows and rows[minor].abi == i.abi}
         found = [
             Wish("local", python.index, python.only(*here)),
             Wish("local", source.index, source.only("none", "wheel")),
