@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envsolve.errors import NoCombinationError, OutOfDateError
+from envsolve.errors import EnvsolveError, NoCombinationError, OutOfDateError
 from envsolve.host import probe
 from envsolve.matrices import Facts, load
 from envsolve.models import Lock, SmokeReport, Solution
@@ -79,8 +80,26 @@ def prepare(
     """
     if solution.chosen is None:
         raise NoCombinationError("nothing satisfies the request, so there is nothing to lock")
-    lock = _locked(solution, facts or load(), offline, as_of or solution.request.as_of, talk)
+    lock = _pinned(_locked(solution, facts or load(), offline, as_of or solution.request.as_of, talk))
     return Prepared(lock, rendered(lock))
+
+
+def _pinned(lock: Lock) -> Lock:
+    """The lock with its base image's digest, when a container engine answers that has the image."""
+    if lock.host.engine is None or lock.image.digest is not None or lock.request.backend == "local":
+        return lock
+    from envsolve.engine import select
+    from envsolve.engine.docker import DockerEngine
+
+    with suppress(EnvsolveError):  # an engine in trouble is no trouble of the lock's
+        engine = select(lock.request.backend)
+        if isinstance(engine, DockerEngine):
+            return _with_digest(lock, engine.base_digest(lock.image.reference))
+    return lock
+
+
+def _with_digest(lock: Lock, digest: str | None) -> Lock:
+    return lock.model_copy(update={"image": lock.image.model_copy(update={"digest": digest})})
 
 
 def _locked(solution: Solution, facts: Facts, offline: bool, as_of: date | None, talk: Talk | None) -> Lock:
@@ -116,7 +135,9 @@ def relock(lock: Lock, *, facts: Facts | None = None, offline: bool = False, tal
     solution = solve(lock.request, lock.host, facts)
     if solution.chosen is None:
         raise NoCombinationError("the database now knows no combination for the request of this lock")
-    return _locked(solution, facts, offline, lock.as_of, talk)
+    again = _locked(solution, facts, offline, lock.as_of, talk)
+    # What was pinned stays pinned, and an image that has come since makes no lock stale.
+    return _with_digest(again, lock.image.digest) if again.image.reference == lock.image.reference else again
 
 
 def check_lock(lock: Lock, again: Lock) -> None:

@@ -159,8 +159,10 @@ class DockerEngine:
                 image = self._client().images.get(reference)
             except ImageNotFound:
                 return None
-        digests = sorted(str(d).rpartition("@")[2] for d in image.attrs.get("RepoDigests") or ())
-        return digests[0] if digests else None
+        # An image may have been pushed to other repositories too: their digests are not to be had under this name.
+        repository = reference.rpartition(":")[0] if ":" in reference.rpartition("/")[2] else reference
+        known = (str(d).rpartition("@") for d in image.attrs.get("RepoDigests") or ())
+        return min((digest for name, _, digest in known if name == repository), default=None)
 
     # -- running -------------------------------------------------------------------------------------------------
 
