@@ -101,15 +101,17 @@ class Problem:
                 wider.append(rule)
                 continue
             ((x, x_mask),), (y, y_mask) = rule.when, rule.then
-            rows = pairs.setdefault((x, y), dict.fromkeys(bits(alive[x]), alive[y]))
+            if (x, y) not in pairs:
+                pairs[x, y] = dict.fromkeys(bits(alive[x]), alive[y])
+            rows = pairs[x, y]
             for i in bits(x_mask & alive[x]):
                 rows[i] &= y_mask
         support: list[dict[int, Table]] = [{} for _ in self.sizes]
         for x, y in sorted({(min(p), max(p)) for p in pairs}):
             forward = pairs.get((x, y), dict.fromkeys(bits(alive[x]), alive[y]))
-            for j, allowed in pairs.get((y, x), {}).items():
+            for values, allowed in _classes(pairs.get((y, x), {})):
                 for i in bits(alive[x] & ~allowed):
-                    forward[i] &= ~(1 << j)
+                    forward[i] &= ~values
             table = _classes(forward)
             support[x][y] = table
             support[y][x] = _classes({j: sum(values for values, row in table if row >> j & 1) for j in bits(alive[y])})

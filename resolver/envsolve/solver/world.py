@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -26,6 +26,7 @@ UNKNOWN_DRIVER = "unknown"
 VERDICTS: tuple[str, ...] = (CPU, *SAFETY)
 
 
+@cache
 def version_key(text: str) -> tuple[int, ...]:
     """A dotted number as a sortable key; anything that is no number sorts first."""
     return tuple(int(part) if part.isdigit() else -1 for part in text.split("."))
@@ -44,8 +45,12 @@ class Axis:
         return sum(1 << i for i, value in enumerate(self.values) if wanted(value))
 
     def only(self, *values: object) -> Mask:
-        """These values."""
-        return self.mask(lambda value: value in values)
+        """These values, of an axis of names."""
+        return sum(self._bits.get(value, 0) for value in dict.fromkeys(values))
+
+    @cached_property
+    def _bits(self) -> dict[object, Mask]:
+        return {value: 1 << i for i, value in enumerate(self.values)}
 
 
 @dataclass(frozen=True)
