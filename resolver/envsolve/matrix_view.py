@@ -105,7 +105,7 @@ def listing(kind: str | None, facts: Facts) -> list[str]:
 def statistics(facts: Facts) -> dict[str, Any]:
     """How much the database knows: rows, how they were come by, and what is not known."""
     builds = [b for name in facts.framework_names() for b in facts.framework(name).builds]
-    gpu = [b for b in builds if "gpu" in b.devices]
+    gpu = [b for b in builds if b.cuda_source]  # those that hold GPU code themselves
     tables: dict[str, Iterable[schema.Row]] = {
         "architectures": facts.architectures, "gpus": facts.products, "cuda": facts.toolkits.values(),
         "cudnn": facts.cudnns.values(), "systems": facts.systems.values(), "images": facts.images.values(),
