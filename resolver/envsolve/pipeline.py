@@ -9,10 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envsolve.errors import EnvsolveError, NoCombinationError, OutOfDateError
+from envsolve.errors import EnvsolveError, NoCombinationError, NotReadyError, OutOfDateError
 from envsolve.host import probe
 from envsolve.matrices import Facts, load
-from envsolve.models import Lock, SmokeReport, Solution
+from envsolve.models import Host, Lock, Request, SmokeReport, Solution, Stack
 from envsolve.request import build_request
 from envsolve.solver import solve
 
@@ -40,7 +40,7 @@ def answer(
 
     ``to_build``: it will be built here, so that without a container engine the interpreters present decide, as
     with ``backend="local"``; ``talk`` is told of an engine that is passed over. Raises UsageError for what cannot be
-    understood.
+    understood, NotReadyError when it is to be built and neither an engine nor a Python here can.
     """
     facts = facts or load()
     request = build_request(
@@ -53,9 +53,37 @@ def answer(
             from envsolve.engine import warn_refused
 
             warn_refused(talk)
-        request = request.model_copy(update={"backend": "local"})
-        host = probe(request, facts, interpreters=True)
+        return _answer_for_local(request, host, facts)
     return solve(request, host, facts)
+
+
+def _answer_for_local(request: Request, host: Host, facts: Facts) -> Solution:
+    """Without a container engine: the answer for a local prefix, when this machine can make it.
+
+    Raises NotReadyError when a container could hold a stack and no interpreter here can.
+    """
+    local = request.model_copy(update={"backend": "local"})
+    here = probe(local, facts, interpreters=True)
+    solution = solve(local, here, facts)
+    if solution.chosen is None:
+        elsewhere = solve(request, host, facts)
+        if elsewhere.chosen is not None:
+            raise _neither_serves(elsewhere.chosen, here)
+    return solution
+
+
+def _neither_serves(stack: Stack, host: Host) -> NotReadyError:
+    have = ", ".join(i.version for i in host.interpreters) or "none"
+    return NotReadyError(
+        f"no container engine answers, and no Python here can run {' with '.join(f.package for f in stack.frameworks)}",
+        code="no-engine",
+        facts=(f"it would be Python {stack.python} on {stack.os}; found on this machine: {have}",),
+        hints=(
+            "sudo apt-get install docker.io && sudo systemctl start docker",
+            f"pyenv install {stack.python}   # then the same command again",
+            stack.command + "   # without --build: writes a folder that docker build takes elsewhere",
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -475,3 +475,19 @@ def test_what_differs_between_two_locks_is_named(written):
     with pytest.raises(OutOfDateError) as caught:
         check_lock(lock, lock.model_copy(update={"packages": (newer,)}))
     assert caught.value.facts == ("tensorflow: 1.4.1 -> 1.4.2",)
+
+
+def test_without_an_engine_and_without_a_python_it_is_not_ready(tmp_path):
+    """Nothing can be built here: exit 4 with commands, not an answer that pretends the request is at fault."""
+    bare = {
+        "DOCKER_HOST": "unix:///nowhere/docker.sock",
+        "HOME": str(tmp_path),
+        "PYENV_ROOT": str(tmp_path / "none"),
+        "PATH": str(tmp_path / "none"),
+    }
+    done = envsolve("tf==1.4", "--python", "3.5", "--gpu", "none", "--build", cwd=tmp_path, **bare)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "error: no-engine" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("hint: ")]
+    assert not list(tmp_path.iterdir())
