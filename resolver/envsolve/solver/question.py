@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -65,7 +66,19 @@ class Question:
     @cached_property
     def problem(self) -> Problem:
         """The world as constraints, with the order of preference."""
-        return self.world.problem(levels(self.world, {n: preferred_package(self.request, n) for n in self.frameworks}))
+        packages = {n: preferred_package(self.request, n) for n in self.frameworks}
+        return self.world.problem(levels(self.world, packages, self._eras()))
+
+    def _eras(self) -> dict[str, date]:
+        """The day of the named releases, for each back end that was not asked for."""
+        asked = {t.name for t in self.request.targets}
+        named = [
+            b.released
+            for name in self.frameworks
+            if (specifier := self._specifier(name))
+            for b in matching(self.facts.framework(name).builds, specifier)
+        ]
+        return {name: max(named) for name in self.frameworks if named and name not in asked}
 
     # -- wishes ----------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from envsolve.facts import Build
@@ -35,8 +36,24 @@ def preferred_package(request: Request, framework: str) -> str:
     return framework
 
 
-def levels(world: World, packages: dict[str, str]) -> list[Level]:
-    """Safer verdict; exact before substitute; an image that exists; newest series, Python, OS, patch; own name."""
+def _series_ranked(axis: Axis, era: date | None) -> list[int]:
+    """Newest series first; with an era, the newest that was out by then first, and after those the earliest since."""
+    if era is None:
+        return _ranked(axis, _series)
+    first: dict[tuple[int, ...], date] = {}
+    for build in axis.values:
+        first[_series(build)] = min(build.released, first.get(_series(build), build.released))
+    then = sorted((s for s, day in first.items() if day <= era), reverse=True)
+    order = {s: i for i, s in enumerate([*then, *sorted(s for s, day in first.items() if day > era)])}
+    return [order[_series(build)] for build in axis.values]
+
+
+def levels(world: World, packages: dict[str, str], eras: dict[str, date]) -> list[Level]:
+    """Safer verdict; exact before substitute; an image that exists; newest series, Python, OS, patch; own name.
+
+    ``packages``: the package preferred for each framework. ``eras``: of frameworks that nobody named a release of,
+    brought in by one that has: the newest series of that one's day, not the newest there is.
+    """
     axes = world.axes
     frameworks = {n: axes[f"framework:{n}"] for n in packages}
     substitutes = {n: {s.build for s in world.facts.framework(n).substitutes} for n in packages}
@@ -45,7 +62,7 @@ def levels(world: World, packages: dict[str, str]) -> list[Level]:
         {verdict.index: [VERDICT_COST.get(v, 9) for v in verdict.values]},
         {a.index: [int(build_id(b) in substitutes[n]) for b in a.values] for n, a in frameworks.items()},
         {image.index: [IMAGE_COST[i.status] for i in image.values]},
-        *({a.index: _ranked(a, _series)} for a in frameworks.values()),
+        *({a.index: _series_ranked(a, eras.get(n))} for n, a in frameworks.items()),
         {axes["python"].index: _ranked(axes["python"])},
         {axes["os"].index: _ranked(axes["os"], lambda s: s.released)},
         *({a.index: _ranked(a, lambda b: b.version)} for a in frameworks.values()),
