@@ -110,3 +110,14 @@ def test_a_log_folder_that_cannot_be_made_is_no_obstacle(monkeypatch, tmp_path):
     log.close()
     assert log.path.read_text() == "x\n"
     log.path.unlink()
+
+
+def test_a_container_that_does_not_start_is_told_in_the_engines_words():
+    raw = (
+        "500 Server Error for http+docker://localhost/v1.41/containers/b5ff/start: Internal Server Error "
+        '("runc: runc create failed: error setting rlimit type 7: operation not permitted")'
+    )
+    error = start_failure(raw, "podman", "envsolve/x:1")
+    assert error.code == "container-not-started"
+    assert error.facts == ("runc: runc create failed: error setting rlimit type 7: operation not permitted",)
+    assert "http" not in error.message

@@ -124,6 +124,11 @@ def start_failure(message: str, engine: str, image: str) -> EnvsolveError:
         )
     if _FULL.search(message):
         return NotReadyError("the disk is full", hints=(f"{engine} system df",), code="disk-full")
+    # The engine's own words come last, after the address of its socket and a long id.
+    said = message.rpartition("Internal Server Error")[2].strip(" ()\"'") or message.strip()
     return NotReadyError(
-        f"{engine} could not start a container of {image}: {message.strip()[:300]}", hints=("envsolve doctor",)
+        f"{engine} could not start a container of {image}",
+        facts=(said[:400],),
+        hints=("envsolve doctor",),
+        code="container-not-started",
     )
