@@ -118,6 +118,6 @@ def test_a_container_that_does_not_start_is_told_in_the_engines_words():
         '("runc: runc create failed: error setting rlimit type 7: operation not permitted")'
     )
     error = start_failure(raw, "podman", "envsolve/x:1")
-    assert error.code == "container-not-started"
+    assert error.code == "not-ready"
     assert error.facts == ("runc: runc create failed: error setting rlimit type 7: operation not permitted",)
     assert "http" not in error.message

@@ -130,5 +130,4 @@ def start_failure(message: str, engine: str, image: str) -> EnvsolveError:
         f"{engine} could not start a container of {image}",
         facts=(said[:400],),
         hints=("envsolve doctor",),
-        code="container-not-started",
     )
