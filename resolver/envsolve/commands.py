@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from envsolve.models import Request
+from envsolve.models import Accept, Request
 
 
 def command_line(request: Request) -> str:
@@ -27,3 +27,8 @@ def command_line(request: Request) -> str:
     for accepted in request.accept:
         words += ["--accept", accepted]
     return shlex.join(words)
+
+
+def accepting(request: Request, what: Accept) -> Request:
+    """The request with one more thing accepted."""
+    return request.model_copy(update={"accept": tuple(sorted({*request.accept, what}))})

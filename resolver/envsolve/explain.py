@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from envsolve.models import Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
+from envsolve.commands import accepting, command_line
+from envsolve.models import Accept, Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
 from envsolve.prose import listed
 
 SCHEMA = "envsolve/solution-1"
@@ -89,7 +90,9 @@ def _chosen(solution: Solution, stack: Stack, paint: _Paint) -> list[str]:
     colour = GREEN if stack.verdict == "native" else YELLOW
     gpu = next((u for u in solution.unmet if u.wish == "gpu"), None)
     if gpu is not None:
-        verdict = f"runs on the CPU, not on the {listed(g.name for g in solution.host.gpus)}{_offer(gpu)}"
+        verdict = (
+            f"runs on the CPU, not on the {listed(g.name for g in solution.host.gpus)}{_offer(solution.request, gpu)}"
+        )
         colour = YELLOW
     lines.append(_field(paint, "Verdict", paint(verdict, colour)))
     lines.append(_field(paint, "Base", stack.base_image))
@@ -105,11 +108,11 @@ def _chosen(solution: Solution, stack: Stack, paint: _Paint) -> list[str]:
     return lines
 
 
-def _offer(unmet: Unmet) -> str:
+def _offer(request: Request, unmet: Unmet) -> str:
     """The options that alone would put the stack on the GPU, for the first lines."""
-    changes = [way.command.rpartition("--accept ")[2] for way in unmet.relaxations if way.change.startswith("accept")]
-    named = [change for change in changes if change in ("jit", "substitute")]
-    return f": that takes {listed(f'--accept {n}' for n in named)}".replace(" and ", " or ") if named else ""
+    alone = {command_line(accepting(request, what)): what for what in get_args(Accept)}
+    named = [f"--accept {alone[way.command]}" for way in unmet.relaxations if way.command in alone]
+    return f": that takes {' or '.join(named)}" if named else ""
 
 
 def _gpu_because(stack: Stack, paint: _Paint) -> list[str]:

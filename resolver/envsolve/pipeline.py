@@ -62,8 +62,10 @@ def _answer_for_local(request: Request, host: Host, facts: Facts) -> Solution:
 
     Raises NotReadyError when a container could hold a stack and no interpreter here can.
     """
+    from envsolve.interpreters import find_interpreters
+
     local = request.model_copy(update={"backend": "local"})
-    here = probe(local, facts, interpreters=True)
+    here = host.model_copy(update={"interpreters": find_interpreters()})
     solution = solve(local, here, facts)
     if solution.chosen is None:
         elsewhere = solve(request, host, facts)

@@ -78,3 +78,11 @@ def test_why_speaks_of_one_axis_or_all():
     assert why(stack, "python") and "glibc" not in why(stack, "python")
     assert len(why(stack)) > len(why(stack, "cuda"))
     assert why(stack, "nonsense") == ""
+
+
+def test_only_an_option_that_suffices_alone_is_offered_in_the_first_lines():
+    """With an old driver JIT alone does not help: it would take another release as well."""
+    request = build_request(["tf==1.12"], FACTS, gpu=("V100",), driver="375.26")
+    solution = solve(request, Host(driver="375.26", gpus=(parse_gpu("V100", FACTS),)), FACTS)
+    assert any("--accept jit" in way.command for way in solution.unmet[0].relaxations)
+    assert "--accept" not in answer(solution).splitlines()[2]

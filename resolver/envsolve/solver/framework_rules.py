@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from packaging.specifiers import SpecifierSet
-
 from envsolve import facts as schema
 from envsolve.models import Verdict
 from envsolve.prose import builds_named, listed, said_of
@@ -206,7 +204,7 @@ def _gpu_code(world: World, fw: Axis) -> None:
 def _report(world: World, fw: Axis, report: schema.Report) -> None:
     """A known wrong behaviour on one of the host's GPUs."""
     verdict = world.axes["verdict"]
-    hit = any(SpecifierSet(report.compute_capabilities).contains(g.compute_capability) for g in world.host.gpus)
+    hit = any(covers(report.compute_capabilities, g.compute_capability) for g in world.host.gpus)
     if hit:
         world.relate(
             fw,

@@ -9,7 +9,7 @@ from envsolve.models import Gpu
 from envsolve.prose import listed
 from envsolve.solver.finite import Mask
 from envsolve.solver.verdict import on_gpu, worst
-from envsolve.solver.world import CPU, NO_CUDA, World, at_least, build_id, version_key
+from envsolve.solver.world import CPU, LIBRARIES, NO_CUDA, World, at_least, build_id, minor, version_key
 
 Library = schema.Toolkit | schema.Cudnn
 
@@ -19,8 +19,8 @@ def add_platform_rules(world: World) -> None:
     _device(world)
     _images(world)
     _drivers(world)
-    _library(world, "cuda", "cuBLAS of CUDA", world.facts.toolkits)
-    _library(world, "cudnn", "cuDNN", world.facts.cudnns)
+    _library(world, "cuda", world.facts.toolkits)
+    _library(world, "cudnn", world.facts.cudnns)
 
 
 def _device(world: World) -> None:
@@ -61,7 +61,7 @@ def _images(world: World) -> None:
 
     def pythons(row: schema.Image) -> Mask:
         if row.python:
-            return python.only(".".join(row.python.split(".")[:2]))
+            return python.only(minor(row.python))
         return python.only(*(p.version for p in world.facts.systems[row.os].pythons))
 
     def pythons_text(rows: Sequence[schema.Image]) -> str:
@@ -166,9 +166,9 @@ def _driver_branch(world: World, gpu: Gpu, row: schema.Architecture, last: str) 
     )
 
 
-def _library(world: World, name: str, label: str, table: Mapping[str, Library]) -> None:
+def _library(world: World, name: str, table: Mapping[str, Library]) -> None:
     """CUDA's own libraries are checks of their own: cuBLAS with the toolkit, cuDNN with its release."""
-    source, verdict = world.axes["cuda_source"], world.axes["verdict"]
+    source, verdict, label = world.axes["cuda_source"], world.axes["verdict"], LIBRARIES[name]
 
     def judge(row: Library) -> str:
         return worst(on_gpu(g.compute_capability, row.sass, row.ptx, row.ptx_share) for g in world.host.gpus)

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from functools import cached_property
 
 from envsolve import facts as schema
-from envsolve.commands import command_line
+from envsolve.commands import accepting, command_line
 from envsolve.errors import UsageError
 from envsolve.matrices import Facts
 from envsolve.models import Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
@@ -18,7 +18,18 @@ from envsolve.solver.framework_rules import add_framework_rules
 from envsolve.solver.platform_rules import add_platform_rules
 from envsolve.solver.ranking import distance, levels, preferred_package
 from envsolve.solver.stack import make_stack
-from envsolve.solver.world import CPU, SOURCES, World, build_id, covers, empty_world, matching, parsed, version_key
+from envsolve.solver.world import (
+    CPU,
+    SOURCES,
+    World,
+    build_id,
+    covers,
+    empty_world,
+    matching,
+    minor,
+    parsed,
+    version_key,
+)
 
 LEAST_CHANGE = ("exact", "native", "as_of", "os", "python", "gpu", "local", "driver", "version")
 """Kinds of wish from the cheapest to give up to the dearest."""
@@ -92,7 +103,7 @@ class Question:
             found.append(Wish("native", verdict.index, verdict.only(CPU, "native")))
         if self.request.python:
             python = axes["python"]
-            wanted = ".".join(self.request.python.split(".")[:2])
+            wanted = minor(self.request.python)
             self._known("Python", wanted, python.values)
             found.append(Wish("python", python.index, python.only(wanted)))
         if self.request.os:
@@ -139,9 +150,9 @@ class Question:
         """The local prefix has this machine's Pythons and C library, and no CUDA but what wheels bring."""
         python, source, os_ = (self.world.axes[a] for a in ("python", "cuda_source", "os"))
         rows = self.facts.pythons
-        minors = {i: ".".join(i.version.split(".")[:2]) for i in self.host.interpreters}
+        minors = {i: minor(i.version) for i in self.host.interpreters}
         # Wheels are for the usual ABI: a narrow 2.7 or a free-threaded build cannot take them.
-        here = {minor for i, minor in minors.items() if minor in rows and rows[minor].abi == i.abi}
+        here = {python_ for i, python_ in minors.items() if python_ in rows and rows[python_].abi == i.abi}
         found = [
             Wish("local", python.index, python.only(*here)),
             Wish("local", source.index, source.only("none", "wheel")),
@@ -193,27 +204,24 @@ class Question:
     def _alternatives(self, found: Answer) -> list[Stack]:
         """The best stack that differs on one axis a person may care about: the device, the Python."""
         stacks = []
-        for name, option in (("device", None), ("python", "python")):
-            axis = self.world.axes[name]
-            value = found.values[axis.index]
-            other = Wish(name, axis.index, ((1 << len(axis.values)) - 1) & ~(1 << value))
-            best = self.problem.best([*self.wishes, other])
-            if best is None:
-                continue
-            picked = axis.values[best.values[axis.index]]
-            if option is None:
-                changed = self.request.model_copy(update={"gpu": ("none",), "require_gpu": False})
-                if picked == "gpu":
-                    continue  # the GPU would have been chosen
-            else:
-                changed = self.request.model_copy(update={option: getattr(picked, "name", picked)})
-            stacks.append(self._stack(best, changed))
+        device = self.world.axes["device"]
+        if found.values[device.index] == device.values.index("gpu"):
+            on_cpu = self.problem.best([*self.wishes, Wish("device", device.index, device.only("cpu"))])
+            if on_cpu is not None:
+                without = self.request.model_copy(update={"gpu": ("none",), "require_gpu": False})
+                stacks.append(self._stack(on_cpu, without))
+        python = self.world.axes["python"]
+        others = ((1 << len(python.values)) - 1) & ~(1 << found.values[python.index])
+        other = self.problem.best([*self.wishes, Wish("python", python.index, others)])
+        if other is not None:
+            picked = python.values[other.values[python.index]]
+            stacks.append(self._stack(other, self.request.model_copy(update={"python": picked})))
         return stacks
 
     # -- why not ---------------------------------------------------------------------------------------------
 
     def _why_not(self, wishes: Sequence[Wish]) -> tuple[tuple[Reason, ...], tuple[Relaxation, ...]]:
-        drops = self.problem.relaxations(_one_each(wishes))
+        drops = self.problem.relaxations(_cheapest_first(wishes))
         ways = [way for drop in drops if drop and (way := self._relaxation(wishes, drop))]
         conflicts = self.problem.conflicts(wishes, drops) if drops else [tuple(wishes)]
         reasons: list[Reason] = []
@@ -242,8 +250,7 @@ class Question:
 
     def _plainness(self, rule: Rule) -> int:
         """Given facts and measured ones make better sentences than reported ones."""
-        how = self.world.reason(rule).how
-        return {"given": 3, "verified": 3, "measured": 2, "documented": 1}.get(how, 0)
+        return {"given": 3, "verified": 3, "measured": 2, "documented": 1}.get(self.world.how(rule), 0)
 
     def _relaxation(self, wishes: Sequence[Wish], drop: Sequence[Wish]) -> Relaxation | None:
         rest = [w for w in wishes if w not in drop]
@@ -271,15 +278,12 @@ class Question:
                 for t in request.targets
             )
             return request.model_copy(update={"targets": targets}), f"{name} {build.version} instead"
-        update: dict[str, object]
         if kind == "native":
-            update, text = (
-                {"accept": _added(request, "jit")},
-                "accept JIT: slow first start, numbers unverified",
-            )
-        elif kind == "exact":
-            update, text = {"accept": _added(request, "substitute")}, f"accept a substitute for {name}"
-        elif kind == "gpu":
+            return accepting(request, "jit"), "accept JIT: slow first start, numbers unverified"
+        if kind == "exact":
+            return accepting(request, "substitute"), f"accept a substitute for {name}"
+        update: dict[str, object]
+        if kind == "gpu":
             update, text = {"require_gpu": False}, "run on the CPU"
         elif kind == "driver":
             update, text = {"driver": value}, f"driver {value} or newer"
@@ -310,10 +314,6 @@ class Question:
         return Reason(axis=name or kind, fact=fact, text=text, source=SOURCES[fact], how="given")
 
 
-def _added(request: Request, what: str) -> tuple[str, ...]:
-    return tuple(sorted({*request.accept, what}))
-
-
-def _one_each(wishes: Sequence[Wish]) -> list[Wish]:
+def _cheapest_first(wishes: Sequence[Wish]) -> list[Wish]:
     """Wishes ordered from the cheapest to give up."""
     return sorted(wishes, key=lambda w: LEAST_CHANGE.index(w.name.partition(":")[0]))

@@ -7,9 +7,8 @@ from typing import Any
 
 from envsolve import facts as schema
 from envsolve.models import FrameworkChoice, Reason, Stack, StackWarning
-from envsolve.prose import listed
 from envsolve.solver.finite import Answer, Rule
-from envsolve.solver.world import CPU, NO_CUDA, World, build_id
+from envsolve.solver.world import CPU, LIBRARIES, NO_CUDA, World, build_id
 
 
 def make_stack(world: World, frameworks: Sequence[str], found: Answer, command: str) -> Stack:
@@ -44,10 +43,7 @@ def make_stack(world: World, frameworks: Sequence[str], found: Answer, command: 
 def _backend_first(frameworks: Sequence[str], value: dict[str, Any]) -> list[str]:
     """The frameworks in the order asked for, but of several back ends the one that is used comes first."""
     used = {v for name, v in value.items() if name.startswith("backend:")}
-    backends = [f for f in frameworks if f in used]
-    others = [f for f in frameworks if f not in used]
-    asked = [f for f in frameworks if f in backends or f in others]
-    return asked if len(backends) <= 1 and not (used and asked.index(backends[0]) > 0) else [*backends, *others]
+    return sorted(frameworks, key=lambda framework: framework not in used)
 
 
 def _or_none(value: str) -> str | None:
@@ -103,7 +99,7 @@ def _warnings(
 
 def _gpu_warnings(world: World, value: dict[str, Any]) -> list[StackWarning]:
     found = []
-    gpus = listed(f"{g.name} ({g.compute_capability})" for g in world.host.gpus)
+    gpus = world.gpus
     if value["verdict"] == "jit":
         text = (
             f"the driver compiles this stack's kernels for the {gpus} at first start: minutes, once per cache; "
@@ -112,8 +108,9 @@ def _gpu_warnings(world: World, value: dict[str, Any]) -> list[StackWarning]:
         found.append(StackWarning(code="jit", text=text, source="NVIDIA GPU compatibility guides"))
     for name in ("cuda", "cudnn"):
         if (name, value[name]) in world.unmeasured and value["cuda_source"] in ("image", "apt"):
-            library = {"cuda": "cuBLAS of CUDA", "cudnn": "cuDNN"}[name]
-            text = f"whether {library} {value[name]} has code that the {gpus} can run is not measured: it may fail"
+            text = (
+                f"whether {LIBRARIES[name]} {value[name]} has code that the {gpus} can run is not measured: it may fail"
+            )
             row = world.facts.toolkits[value[name]] if name == "cuda" else world.facts.cudnns[value[name]]
             found.append(
                 StackWarning(code="library-unknown", text=text, source=world.facts.evidence(row, "sass").source)

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from envsolve import facts as schema
 from envsolve.matrices import Facts
-from envsolve.models import Host, Reason, Request
+from envsolve.models import Host, How, Reason, Request
 from envsolve.prose import listed
 from envsolve.solver.finite import Mask, Problem, Rule, bits
 from envsolve.solver.verdict import SAFETY
@@ -24,6 +24,15 @@ NO_CUDA = "none"
 CPU = "cpu"
 UNKNOWN_DRIVER = "unknown"
 VERDICTS: tuple[str, ...] = (CPU, *SAFETY)
+
+
+LIBRARIES = {"cuda": "cuBLAS of CUDA", "cudnn": "cuDNN"}
+"""CUDA's own libraries that are judged apart, by the axis whose release brings them."""
+
+
+def minor(version: str) -> str:
+    """'3.6.15' -> '3.6'."""
+    return ".".join(version.split(".")[:2])
 
 
 @cache
@@ -58,11 +67,19 @@ class Statement:
     """What a rule says, in words, for those of its values that matter to the question."""
 
     axis: str
-    fact: str
-    row: schema.Row | None
+    about: Callable[[Any], tuple[str, schema.Row | None]]
     evidence_field: str
     values: tuple[Any, ...]
     say: Callable[[Sequence[Any]], str]
+
+    def subject(self, values: Sequence[Any]) -> tuple[str, schema.Row | None]:
+        """The id of the fact and its row, for the first of these values (all share their source)."""
+        return self.about(values[0] if values else None)
+
+    @property
+    def fact(self) -> str:
+        """The fact's id."""
+        return self.subject(self.values)[0]
 
 
 @dataclass
@@ -123,15 +140,20 @@ class World:
                 groups.setdefault((mask, key, detail(value)), []).append(i)
         for (mask, _, _), indexes in groups.items():
             values = tuple(x.values[i] for i in indexes)
-            fact, row = about(values[0])
-            self.statements.append(Statement(axis or y.name, fact, row, evidence, values, say))
+            self.statements.append(Statement(axis or y.name, about, evidence, values, say))
             when = ((x.index, sum(1 << i for i in indexes)), *((a.index, m) for a, m in also))
             self.rules.append(Rule(len(self.rules), when, (y.index, mask)))
 
     def always(self, y: Axis, mask: Mask, text: str, *, fact: str = "host") -> None:
         """A rule without a condition: something given."""
-        self.statements.append(Statement(y.name, fact, None, "*", (), lambda _: text))
+        self.statements.append(Statement(y.name, lambda _: (fact, None), "*", (), lambda _: text))
         self.rules.append(Rule(len(self.rules), (), (y.index, mask)))
+
+    def how(self, rule: Rule) -> How:
+        """How the fact behind a rule is known."""
+        statement = self.statements[rule.id]
+        row = statement.subject(statement.values)[1]
+        return "given" if row is None else self.facts.evidence(row, statement.evidence_field).how
 
     def reason(self, rule: Rule, alive: Sequence[Mask] | None = None) -> Reason:
         """The sentence of a rule, about the values still alive in the question."""
@@ -140,24 +162,15 @@ class World:
         if alive is not None and rule.when:
             variable, mask = rule.when[0]
             values = tuple(v for i, v in zip(bits(mask), values, strict=True) if alive[variable] >> i & 1) or values
+        fact, row = statement.subject(values)
         text = statement.say(values)
-        if statement.row is None:
-            return Reason(
-                axis=statement.axis, fact=statement.fact, text=text,
-                source=SOURCES[statement.fact], how="given",
-            )  # fmt: skip
-        found = self.facts.evidence(statement.row, statement.evidence_field)
-        fact = statement.fact if len(values) == 1 or isinstance(values[0], str) else _fact_id(values)
+        if row is None:
+            return Reason(axis=statement.axis, fact=fact, text=text, source=SOURCES[fact], how="given")
+        found = self.facts.evidence(row, statement.evidence_field)
         return Reason(
             axis=statement.axis, fact=fact, text=text, source=found.source, how=found.how,
             checked=found.checked.isoformat(),
         )  # fmt: skip
-
-
-def _fact_id(values: Sequence[Any]) -> str:
-    """An id for a fact about several values: its first, which shares the row's source with the others."""
-    first = values[0]
-    return build_id(first) if isinstance(first, schema.Build) else str(getattr(first, "id", first))
 
 
 def build_id(build: schema.Build) -> str:
