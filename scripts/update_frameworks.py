@@ -1,7 +1,7 @@
 """Bring the builds in ``matrices/frameworks/`` up to what the package index holds: ``update_frameworks.py [NAME ...]``.
 
 Reads the index through the user's own pip configuration, adds what was read out of the binaries
-(``inputs/measured_wheels.json``) and what is documented (``inputs/frameworks.json``), and prints a unified diff.
+(``inputs/measured_wheels.json``) and what is documented (``inputs/frameworks/NAME.json``), and prints a unified diff.
 Nothing is written without ``--force``; a drop in builds that looks like a broken index is refused.
 
 Only builds with origin "index" are made here. Everything else in those files is kept as it stands: evidence,
@@ -36,6 +36,7 @@ from envsolve.matrices import load
 ROOT = Path(__file__).resolve().parent.parent
 FRAMEWORKS = ROOT / "matrices" / "frameworks"
 INPUTS = ROOT / "scripts" / "inputs"
+PLANS = INPUTS / "frameworks"
 
 SAME_BINARY = 0.02
 """Two wheels of one minor series whose sizes differ by less than this share count as built alike."""
@@ -55,7 +56,13 @@ class RefusedError(EnvsolveError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is wanted of one framework and what is known of it beyond the index (a part of ``frameworks.json``)."""
+    """What is wanted of one framework and what is known of its builds beyond the index.
+
+    ``projects``: versions wanted, by project. ``rules``: fields of all matching rules, later over earlier; what was
+    read from the binary wins over all; ``source_pythons`` are the Pythons that a source archive, or a wheel for any
+    Python of a major version, serves; ``evidence`` is a key of the framework file's evidence table. ``borrow``:
+    packages whose shared objects are those of another at the same version. ``skip``: PACKAGE==VERSION -> why not.
+    """
 
     projects: dict[str, str]
     rules: list[Rule]
@@ -66,7 +73,10 @@ class Plan:
 
 def read_plan(name: str) -> Plan:
     """The plan of one framework, for the Pythons of the database. Raises KeyError when there is none of that name."""
-    plan = json.loads((INPUTS / "frameworks.json").read_text())["frameworks"][name]
+    path = PLANS / f"{name}.json"
+    if not path.exists():
+        raise KeyError(name)
+    plan = json.loads(path.read_text())
     return Plan(**plan, pythons=frozenset(load(ROOT / "matrices").pythons))
 
 
@@ -293,7 +303,7 @@ def _show(name: str, old: str, new: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse, read, compare, print; write with --force."""
-    names = sorted(json.loads((INPUTS / "frameworks.json").read_text())["frameworks"])
+    names = sorted(path.stem for path in PLANS.glob("*.json"))
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}; default all")
     parser.add_argument("--force", action="store_true", help="write the files")

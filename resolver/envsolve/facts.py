@@ -31,6 +31,18 @@ class Row(Frozen):
     notes: str | None = None
 
 
+class Way(Frozen):
+    """One way by which something can still be had: a dated fact."""
+
+    kind: Literal["apt", "image", "wheel", "conda", "runfile", "source", "own-index", "url", "distribution"]
+    reference: str = Field(description="the pin, image, project, channel or address, as its source lists it")
+    status: Literal["available", "gone", "unknown"] = "available"
+    last_seen: date | None = Field(None, description="when the source was last seen to list it; null: never by us")
+    replaced_by: str | None = Field(None, description="what to take when it is gone")
+    evidence: str = Field(description="key of the file's evidence table")
+    notes: str | None = None
+
+
 class Architecture(Row):
     """A GPU generation's compute capability (``gpus.json``)."""
 
@@ -60,6 +72,7 @@ class Toolkit(Row):
     ptx: tuple[str, ...] | None = Field(None, description="capabilities cuBLAS carries PTX for; null: unknown")
     ptx_share: float | None = Field(None, description="share of cuBLAS modules that have PTX, 0..1; null: unknown")
     gcc_max: str | None = Field(None, description="newest host compiler nvcc accepts")
+    ways: tuple[Way, ...] = Field((), description="how it can still be had, best first")
 
 
 class Cudnn(Row):
@@ -70,6 +83,7 @@ class Cudnn(Row):
     sass: tuple[str, ...]
     ptx: tuple[str, ...] | None = None
     ptx_share: float | None = None
+    ways: tuple[Way, ...] = Field((), description="how it can still be had, best first")
 
 
 class SystemPython(Frozen):
@@ -126,6 +140,9 @@ class PythonRelease(Row):
     pip: str
     setuptools: str
     wheel: str
+    virtualenv: str | None = Field(None, description="last virtualenv that makes environments of it; null: unknown")
+    manylinux: tuple[str, ...] = Field((), description="platform tags that its last pip reads, oldest first")
+    ways: tuple[Way, ...] = Field((), description="how it can still be had, best first")
     released: date
     end_of_life: date | None = None
     backports: tuple[str, ...] = Field((), description="projects whose module the standard library already has")
@@ -147,6 +164,19 @@ class Tool(Row):
     version: str
     pythons: str = Field(description="PEP 440 specifier over 'X.Y': the Pythons it can make environments of")
     files: tuple[ToolFile, ...] = Field(description="itself and all that it needs")
+
+
+class BuildFile(Frozen):
+    """One file of a build that the package index does not have."""
+
+    url: str = Field(description="as its source lists it, never put together")
+    python: str = Field(description="'X.Y'")
+    sha256: str | None = Field(None, description="null: its source states none")
+    size: int | None = Field(None, description="bytes; null: unknown")
+
+
+LOCKABLE = frozenset({"index", "nvidia"})
+"""Origins that a lock can be made of today; builds of others are known, and not offered."""
 
 
 class Build(Row):
@@ -174,7 +204,13 @@ class Build(Row):
     glibc_below: str | None = Field(None, description="first glibc that refuses it, e.g. for an executable stack")
     cpu: tuple[str, ...] = Field((), description="/proc/cpuinfo flags it needs, e.g. ('avx',)")
     size: int | None = Field(None, description="bytes of a Linux wheel")
-    origin: str = "index"
+    origin: str = Field(
+        "index",
+        description="'index'; 'nvidia' (its images); 'pytorch', 'nvidia-index', ... (an index of its own); 'url'; "
+        "'conda'; 'distribution'",
+    )
+    index: str | None = Field(None, description="address of the index of its own")
+    files: tuple[BuildFile, ...] = Field((), description="where the origin is 'url'")
     measured_from: str | None = Field(
         None, description="version whose binary was read, when another of the same minor series"
     )
@@ -189,7 +225,10 @@ class Substitute(Row):
 
 
 class Pairing(Row):
-    """Releases of this framework that work with releases of another."""
+    """Releases of this framework that work with releases of another.
+
+    ``backend``: one of those that are there must fit. ``companion``: a limit on the other where both are there.
+    """
 
     versions: str
     other: str
@@ -221,6 +260,9 @@ class Framework(Frozen):
     reports: tuple[Report, ...] = ()
     default_backends: dict[str, str] = Field(
         {}, description="version range -> framework brought in when none is asked for"
+    )
+    gpu_backends: dict[str, str] = Field(
+        {}, description="version range -> framework that it needs on a GPU, and not on the CPU"
     )
 
 

@@ -211,13 +211,13 @@ def empty_world(request: Request, host: Host, facts: Facts, frameworks: Sequence
     """The axes, each in the order that ties fall to: newest first."""
     world = World(facts, request, host)
     for name in frameworks:
-        own = facts.framework(name).builds
+        own = [b for b in facts.framework(name).builds if b.origin in schema.LOCKABLE]
         world.axis(
             f"framework:{name}",
             sorted(own, key=lambda b: (parsed(b.version), b.package == name), reverse=True),
         )
     world.axis("python", sorted(facts.pythons, key=version_key, reverse=True))
-    ids = {build_id(b) for name in frameworks for b in facts.framework(name).builds}
+    ids = {build_id(build) for name in frameworks for build in world.axes[f"framework:{name}"].values}
     world.axis("image", [i for i in facts.images.values() if i.framework is None or i.framework in ids])
     world.axis("os", sorted(facts.systems.values(), key=lambda s: s.released, reverse=True))
     world.axis("device", ["gpu", "cpu"])
