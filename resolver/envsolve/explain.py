@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
 from envsolve.commands import accepting, command_line
-from envsolve.models import Accept, Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
+from envsolve.models import Accept, Alternative, Conflict, Host, Reason, Relaxation, Request, Solution, Stack, Unmet
 from envsolve.prose import listed
 
 SCHEMA = "envsolve/solution-1"
@@ -18,26 +18,43 @@ VERDICT_TEXT = {
 }
 
 
-class _Paint:
+KINDS = {
+    "cpu": "without the GPU",
+    "substitute": "by a substitute",
+    "jit": "by JIT",
+    "release": "another release",
+    "gpus": "on one GPU alone",
+    "python": "another Python",
+    "os": "another OS",
+}
+"""What an alternative differs by, in words."""
+
+
+class Sources:
     """Colour where it is wanted (every sentence reads the same without), and numbered sources."""
 
-    def __init__(self, color: bool) -> None:
+    def __init__(self, color: bool = False) -> None:
         self.color = color
-        self.sources: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}
 
     def cite(self, text: str) -> str:
         """The number of a source, as it stands at the end of a sentence."""
-        return self(f" [{self.sources.setdefault(text, len(self.sources) + 1)}]", DIM)
+        return self(f" [{self.numbers.setdefault(text, len(self.numbers) + 1)}]", DIM)
 
-    def sources_list(self) -> list[str]:
+    def cited(self, reason: Reason) -> str:
+        """The number of a reason's source; nothing for what was given."""
+        return "" if reason.how == "given" else self.cite(f"{reason.how} {reason.checked}: {reason.source}")
+
+    def listing(self) -> list[str]:
         """The sources cited, for the end of the text."""
         return (
-            ["", "Sources:", *(self(f"  [{n}] {text}", DIM) for text, n in self.sources.items())]
-            if self.sources
+            ["", "Sources:", *(self(f"  [{n}] {text}", DIM) for text, n in self.numbers.items())]
+            if self.numbers
             else []
         )
 
     def __call__(self, text: str, *codes: str) -> str:
+        """The text in these ANSI colours, where colour is wanted."""
         return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self.color else text
 
 
@@ -71,20 +88,20 @@ def host_line(host: Host, request: Request) -> str:
 
 def answer(solution: Solution, color: bool = False) -> str:
     """The whole answer as a person reads it: the verdict first, then why, then what would change it."""
-    paint = _Paint(color)
+    paint = Sources(color)
     lines = [_field(paint, "Host", host_line(solution.host, solution.request))]
     if solution.chosen is None:
         lines += _conflict(solution, paint)
     else:
         lines += _chosen(solution, solution.chosen, paint)
-    return "\n".join([*lines, *paint.sources_list()]) + "\n"
+    return "\n".join([*lines, *paint.listing()]) + "\n"
 
 
-def _field(paint: _Paint, name: str, text: str) -> str:
+def _field(paint: Sources, name: str, text: str) -> str:
     return paint(name, BOLD) + " " * max(1, 9 - len(name)) + text
 
 
-def _chosen(solution: Solution, stack: Stack, paint: _Paint) -> list[str]:
+def _chosen(solution: Solution, stack: Stack, paint: Sources) -> list[str]:
     lines = [_field(paint, "Chosen", frameworks_line(stack))]
     verdict = VERDICT_TEXT.get(stack.verdict, stack.verdict) if stack.device == "gpu" else "runs on the CPU"
     colour = GREEN if stack.verdict == "native" else YELLOW
@@ -102,10 +119,17 @@ def _chosen(solution: Solution, stack: Stack, paint: _Paint) -> list[str]:
         lines += _gpu_because(stack, paint)
     if stack.warnings:
         lines += [f"{paint('warning:', YELLOW)} {w.text}{paint.cite(w.source)}" for w in stack.warnings]
-    if solution.alternatives:
-        lines += ["", "Other stacks that work:"]
-        lines += [_option(frameworks_line(s), s.command, s.device, paint) for s in solution.alternatives]
+    offered = {way.command for way in gpu.relaxations} if gpu else set()
+    others = [a for a in solution.alternatives if a.command not in offered]
+    if others:
+        lines += ["", "Other stacks that work:", *(_alternative(a, paint) for a in others)]
     return lines
+
+
+def _alternative(stack: Alternative, paint: Sources) -> str:
+    kind = KINDS[stack.axis]
+    lines = [f"  {kind}: {frameworks_line(stack)} on the {stack.device.upper()}", *(f"    {c}" for c in stack.costs)]
+    return "\n".join([*lines, f"    {paint(stack.command, CYAN)}"])
 
 
 def _offer(request: Request, unmet: Unmet) -> str:
@@ -115,15 +139,15 @@ def _offer(request: Request, unmet: Unmet) -> str:
     return f": that takes {' or '.join(named)}" if named else ""
 
 
-def _gpu_because(stack: Stack, paint: _Paint) -> list[str]:
+def _gpu_because(stack: Stack, paint: Sources) -> list[str]:
     reasons = [r for r in stack.reasons if r.axis in ("verdict", "driver")]
     return ["", "Why the GPU runs it:", *_sentences(reasons, paint)] if reasons else []
 
 
-def _unmet(unmet: Unmet, paint: _Paint) -> list[str]:
+def _unmet(unmet: Unmet, paint: Sources) -> list[str]:
     # That the version and the GPU were wanted is the question, not the reason.
-    reasons = [r for r in unmet.core if r.fact != "request" or "--" in r.text]
-    lines = ["", "Why not the GPU:", *_sentences(reasons, paint)]
+    cores = [[r for r in core if r.fact != "request" or "--" in r.text] for core in unmet.cores]
+    lines = ["", *_cores("Why not the GPU", cores, paint)]
     if unmet.relaxations:
         lines += ["", "What would use it:", *_ways(unmet.relaxations, paint)]
     else:
@@ -131,34 +155,41 @@ def _unmet(unmet: Unmet, paint: _Paint) -> list[str]:
     return lines
 
 
-def _conflict(solution: Solution, paint: _Paint) -> list[str]:
+def _conflict(solution: Solution, paint: Sources) -> list[str]:
     conflict = solution.conflict or Conflict(core=())
     wanted = " ".join(t.text for t in solution.request.targets)
-    lines = [_field(paint, "Answer", paint(f"no: nothing gives {wanted} as asked", RED)), "", "Why not:"]
-    lines += _sentences(conflict.core, paint)
+    lines = [_field(paint, "Answer", paint(f"no: nothing gives {wanted} as asked", RED)), ""]
+    lines += _cores("Why not", conflict.cores, paint)
     if conflict.relaxations:
         lines += ["", "What would work:", *_ways(conflict.relaxations, paint)]
     return lines
 
 
-def _sentences(reasons: Iterable[Reason], paint: _Paint) -> list[str]:
+def _cores(title: str, cores: Sequence[Sequence[Reason]], paint: Sources) -> list[str]:
+    """Every independent conflict; where there are several, each under a number, for each has to be met."""
+    if len(cores) == 1:
+        return [f"{title}:", *_sentences(cores[0], paint)]
+    lines = [f"{title}: {len(cores)} reasons, each enough by itself:"]
+    for number, core in enumerate(cores, 1):
+        first, *rest = _sentences(core, paint)
+        lines += [f"  {number}. {first.removeprefix('  - ')}", *(f"     {line.removeprefix('  - ')}" for line in rest)]
+    return lines
+
+
+def _sentences(reasons: Iterable[Reason], paint: Sources) -> list[str]:
     """What was looked up first, what was given after it."""
     ordered = sorted(reasons, key=lambda r: (r.how == "given", r.axis != "verdict"))
-    return [f"  - {reason.text}{_cited(reason, paint)}" for reason in ordered]
+    return [f"  - {reason.text}{paint.cited(reason)}" for reason in ordered]
 
 
-def _cited(reason: Reason, paint: _Paint) -> str:
-    return "" if reason.how == "given" else paint.cite(f"{reason.how} {reason.checked}: {reason.source}")
-
-
-def _ways(ways: Sequence[Relaxation], paint: _Paint) -> list[str]:
+def _ways(ways: Sequence[Relaxation], paint: Sources) -> list[str]:
     return [
         _option(f"{way.change}: {frameworks_line(way.gives)}", way.command, way.gives.device, paint, way.gives)
         for way in ways
     ]
 
 
-def _option(text: str, command: str, device: str, paint: _Paint, stack: Stack | None = None) -> str:
+def _option(text: str, command: str, device: str, paint: Sources, stack: Stack | None = None) -> str:
     lines = [f"  {text}" + ("" if f"on the {device.upper()}" in text else f" on the {device.upper()}")]
     differs = [w.text for w in (stack.warnings if stack else ()) if w.code == "substitute"]
     lines += [f"    {text}" for text in differs]
@@ -171,9 +202,9 @@ def why(stack: Stack, axis: str | None = None) -> str:
     by_axis: dict[str, list[Reason]] = {}
     for reason in wanted:
         by_axis.setdefault(reason.axis.removeprefix("framework:"), []).append(reason)
-    paint = _Paint(False)
+    paint = Sources(False)
     lines = [frameworks_line(stack)] if axis is None else []
     for name, reasons in by_axis.items():
         value = getattr(stack, name, None)
         lines += [f"{name}: {value}" if isinstance(value, str) else name, *_sentences(reasons, paint)]
-    return "\n".join([*lines, *paint.sources_list()]) + "\n" if wanted else ""
+    return "\n".join([*lines, *paint.listing()]) + "\n" if wanted else ""

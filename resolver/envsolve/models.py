@@ -125,6 +125,17 @@ class Stack(Frozen):
     command: str = Field("", description="the full command line that gives exactly this stack")
 
 
+class Alternative(Stack):
+    """A stack that is the best of its kind, and what it costs against the chosen one."""
+
+    axis: str = Field(description="what it differs by: 'cpu', 'substitute', 'jit', 'release', 'gpus', 'python', 'os'")
+    costs: tuple[str, ...] = Field(description="each a sentence part, as 'Python 3.5 rather than 3.6'")
+
+
+Core = tuple[Reason, ...]
+"""A minimal set of reasons that cannot hold together."""
+
+
 class Relaxation(Frozen):
     """A smallest change of the request that makes it solvable, and what it then gives."""
 
@@ -134,9 +145,10 @@ class Relaxation(Frozen):
 
 
 class Conflict(Frozen):
-    """Why a request has no answer: a minimal set of reasons, and the ways out."""
+    """Why a request has no answer, and the ways out."""
 
-    core: tuple[Reason, ...]
+    core: Core = Field(description="every reason of every core, once")
+    cores: tuple[Core, ...] = Field((), description="the independent conflicts, each a minimal set of reasons")
     relaxations: tuple[Relaxation, ...] = ()
 
 
@@ -144,7 +156,8 @@ class Unmet(Frozen):
     """A wish (not a demand) that the chosen stack does not grant: 'gpu', with why not and what would."""
 
     wish: str
-    core: tuple[Reason, ...]
+    core: Core = Field(description="every reason of every core, once")
+    cores: tuple[Core, ...] = Field((), description="the independent reasons, each a minimal set")
     relaxations: tuple[Relaxation, ...] = ()
 
 
@@ -155,7 +168,7 @@ class Solution(Frozen):
     host: Host
     status: Literal["solved", "conflict"]
     chosen: Stack | None = None
-    alternatives: tuple[Stack, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
     conflict: Conflict | None = None
     unmet: tuple[Unmet, ...] = ()
 

@@ -30,7 +30,12 @@ def builds_named(builds: Sequence[Build]) -> str:
 _PLURAL = {"is": "are", "has": "have"}
 
 
+def plural(verb: str) -> str:
+    """A verb in the singular -> in the plural: 'holds' -> 'hold'."""
+    return _PLURAL.get(verb, verb.removesuffix("s"))
+
+
 def said_of(builds: Sequence[Build], verb: str, rest: str) -> str:
     """A sentence about builds whose verb agrees with how many they are; ``verb`` is in the singular."""
     many = len({(b.package, b.version) for b in builds}) > 1
-    return f"{builds_named(builds)} {_PLURAL.get(verb, verb.removesuffix('s')) if many else verb} {rest}"
+    return f"{builds_named(builds)} {plural(verb) if many else verb} {rest}"

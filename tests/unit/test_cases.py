@@ -76,6 +76,21 @@ def test_every_way_out_is_a_way_out(path):
         assert (again.chosen.device, again.chosen.verdict) == (way.gives.device, way.gives.verdict), way.command
 
 
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_every_alternative_is_what_its_command_gives(path):
+    """The command of each other stack gives that stack, at the price that was named."""
+    solution = ask(tomllib.loads(path.read_text()))
+    for other in solution.alternatives:
+        host = solution.host
+        if other.axis == "gpus":
+            host = host.model_copy(update={"gpus": tuple(g for g in host.gpus if g.name in other.command)})
+        again = answer_to(other.command, host)
+        assert again.status == "solved", other.command
+        for field in ("frameworks", "device", "verdict", "fidelity", "python", "os", "cuda", "base_image"):
+            assert getattr(again.chosen, field) == getattr(other, field), (field, other.command)
+        assert other.costs, other.command
+
+
 def answer_to(command, host):
     """Solve a command line as the user would run it."""
     import shlex

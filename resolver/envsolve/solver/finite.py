@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Mask = int
@@ -55,7 +55,8 @@ class Tables:
     """Rules compiled for propagation: binary ones as support tables, the others as they are."""
 
     support: list[dict[int, Table]]
-    wider: list[Rule]
+    wider: list[list[Rule]]  # by each variable of their scope
+    bound: list[int]  # the variables that any rule speaks of
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,22 @@ class Problem:
             table = _classes(forward)
             support[x][y] = table
             support[y][x] = _classes({j: sum(values for values, row in table if row >> j & 1) for j in bits(alive[y])})
-        return Tables(support, wider)
+        by_variable = self._by_variable(wider)
+        bound = [v for v in range(len(self.sizes)) if support[v] or by_variable[v]]
+        return Tables(support, by_variable, bound)
+
+    def _by_variable(self, rules: Sequence[Rule]) -> list[list[Rule]]:
+        found: list[list[Rule]] = [[] for _ in self.sizes]
+        for rule in rules:
+            for v in {rule.then[0], *(v for v, _ in rule.when)}:
+                found[v].append(rule)
+        return found
+
+    def _uncompiled(self, rules: Sequence[Rule]) -> Tables:
+        """Rules as they are: for a question asked once, making tables would take longer than the answer."""
+        by_variable = self._by_variable(rules)
+        bound = [v for v in range(len(self.sizes)) if by_variable[v]]
+        return Tables([{} for _ in self.sizes], by_variable, bound)
 
     def _tables_for_all(self) -> Tables:
         if self._tables is None:
@@ -155,7 +171,7 @@ class Problem:
                     if not domains[y]:
                         return None
                     changed.add(y)
-            for rule in tables.wider:
+            for rule in tables.wider[x]:
                 cut = self._fire(rule, domains)
                 if cut is not None and cut[1] != domains[cut[0]]:
                     domains[cut[0]] = cut[1]
@@ -168,7 +184,7 @@ class Problem:
         domains = self.full
         for wish in wishes:
             domains[wish.variable] &= wish.mask
-        tables = self._tables_for_all() if rules is None else self._compile(rules, self.full)
+        tables = self._tables_for_all() if rules is None else self._uncompiled(rules)
         if not all(domains):
             return tables, None
         return tables, self._propagate(tables, domains, set(range(len(self.sizes))))
@@ -209,19 +225,23 @@ class Problem:
         return self._search(tables, domains)
 
     def _search(self, tables: Tables, domains: Domains | None) -> bool:
-        stack = [domains]
-        while stack:
-            current = stack.pop()
+        """Depth first, one value at a time; variables that no rule speaks of need no decision."""
+        waiting: list[tuple[Domains | None, int | None]] = [(domains, None)]
+        while waiting:
+            current, changed = waiting.pop()
+            if current is not None and changed is not None:
+                current = self._propagate(tables, current, {changed})
             if current is None:
                 continue
-            undecided = [v for v in range(len(current)) if current[v] & (current[v] - 1)]
+            undecided = [v for v in tables.bound if current[v] & (current[v] - 1)]
             if not undecided:
                 return True
             variable = min(undecided, key=lambda v: current[v].bit_count())
-            for i in bits(current[variable]):
+            one = current[variable] & -current[variable]
+            for mask in (current[variable] & ~one, one):
                 child = list(current)
-                child[variable] = 1 << i
-                stack.append(self._propagate(tables, child, {variable}))
+                child[variable] = mask
+                waiting.append((child, variable))
         return False
 
     # -- explanation -----------------------------------------------------------------------------------------
@@ -247,9 +267,15 @@ class Problem:
                     found.append(chosen)
         return found
 
-    def prove(self, wishes: Sequence[Wish], weight: Callable[[Rule], int] = lambda _: 0) -> list[Rule]:
+    def prove(
+        self,
+        wishes: Sequence[Wish],
+        weight: Callable[[Rule], int] = lambda _: 0,
+        without: Collection[int] = (),
+    ) -> list[Rule]:
         """A minimal set of rules that contradicts these wishes; rules of higher ``weight`` are kept in preference.
 
+        ``without``: ids of rules to leave out; empty when the wishes can hold without them.
         Families of rules over the same variables are narrowed first: that is what keeps it in milliseconds.
         """
         domains = self.full
@@ -257,6 +283,8 @@ class Problem:
             domains[wish.variable] &= wish.mask
         families: dict[tuple[int, ...], list[Rule]] = {}
         for rule in self.rules:
+            if rule.id in without:
+                continue
             possible = all(domains[v] & mask for v, mask in rule.when)
             if possible and domains[rule.then[0]] & ~rule.then[1]:
                 families.setdefault(rule.scope, []).append(rule)
@@ -267,6 +295,8 @@ class Problem:
         def of(scopes: Sequence[tuple[int, ...]]) -> list[Rule]:
             return [rule for scope in scopes for rule in families[scope]]
 
+        if without and not refuted(of(list(families))):
+            return []
         scopes = sorted(families, key=lambda s: (-max(weight(r) for r in families[s]), len(s), s))
         core = _quickxplain(scopes, lambda part: refuted(of(part)))
         candidates = sorted(of(core), key=lambda r: -weight(r))

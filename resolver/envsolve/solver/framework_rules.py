@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from envsolve import facts as schema
 from envsolve.models import Verdict
@@ -236,9 +237,15 @@ def _pairing(world: World, name: str, other: str, rows: Sequence[schema.Pairing]
     def mine(build: schema.Build) -> list[schema.Pairing]:
         return [p for p in rows if covers(p.versions, build.version)]
 
+    @cache
+    def within(versions: str) -> Mask:
+        return target.mask(lambda b: covers(versions, b.version))
+
     def fits(build: schema.Build) -> Mask:
-        ranges = [p.other_versions for p in mine(build)]
-        return target.mask(lambda b: any(covers(r, b.version) for r in ranges))
+        found = 0
+        for pairing in mine(build):
+            found |= within(pairing.other_versions)
+        return found
 
     def text(builds: Builds) -> str:
         wanted = listed(f"{other} {p.other_versions}" for p in mine(builds[0]))

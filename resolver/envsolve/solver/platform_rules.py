@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from envsolve import facts as schema
 from envsolve.models import Gpu
-from envsolve.prose import listed
+from envsolve.prose import listed, plural
 from envsolve.solver.finite import Mask
 from envsolve.solver.verdict import on_gpu, worst
 from envsolve.solver.world import CPU, LIBRARIES, NO_CUDA, World, at_least, build_id, minor, version_key
@@ -52,27 +52,35 @@ def _about_image(image: schema.Image) -> tuple[str, schema.Row]:
     return image.id, image
 
 
-def _named(images: Sequence[schema.Image]) -> str:
-    return listed((image.id for image in images), most=4)
+def _named(images: Sequence[schema.Image], verb: str) -> str:
+    """The images and a verb that agrees with how many they are."""
+    many = len({image.id for image in images}) > 1
+    return f"{listed((image.id for image in images), most=4)} {plural(verb) if many else verb}"
+
+
+def pythons_of(world: World, row: schema.Image) -> Mask:
+    """The Pythons that an image has, its own or its OS release's."""
+    python = world.axes["python"]
+    if row.python:
+        return python.only(minor(row.python))
+    return python.only(*(p.version for p in world.facts.systems[row.os].pythons))
 
 
 def _images(world: World) -> None:
     image, os_, python, device = (world.axes[name] for name in ("image", "os", "python", "device"))
 
     def pythons(row: schema.Image) -> Mask:
-        if row.python:
-            return python.only(minor(row.python))
-        return python.only(*(p.version for p in world.facts.systems[row.os].pythons))
+        return pythons_of(world, row)
 
     def pythons_text(rows: Sequence[schema.Image]) -> str:
         found = [p for p in reversed(python.values) if pythons(rows[0]) & python.only(p)]
-        return f"{_named(rows)} brings Python {listed(found) or 'of no known version'}"
+        return f"{_named(rows, 'brings')} Python {listed(found) or 'of no known version'}"
 
     world.relate(
         image,
         os_,
         lambda row: os_.mask(lambda system: system.name == row.os),
-        lambda rows: f"{_named(rows)} is {rows[0].os}",
+        lambda rows: f"{_named(rows, 'is')} {rows[0].os}",
         about=_about_image,
         evidence="os",
     )
@@ -81,7 +89,7 @@ def _images(world: World) -> None:
         image,
         device,
         lambda row: device.only("gpu") if row.cuda else None,
-        lambda rows: f"{_named(rows)} is for GPU stacks",
+        lambda rows: f"{_named(rows, 'is')} for GPU stacks",
         about=_about_image,
         evidence="cuda",
     )
@@ -98,10 +106,10 @@ def _image_brings(world: World, name: str) -> None:
 
     def text(rows: Sequence[schema.Image]) -> str:
         if not rows[0].cuda:
-            return f"{_named(rows)} holds no CUDA"
+            return f"{_named(rows, 'holds')} no CUDA"
         value = getattr(rows[0], name)
         word = {"cuda": f"CUDA {value}", "cudnn": f"cuDNN {value}"}.get(name, f"CUDA from its {value}")
-        return f"{_named(rows)} holds {word}"
+        return f"{_named(rows, 'holds')} {word}"
 
     world.relate(
         world.axes["image"],
@@ -120,7 +128,7 @@ def _image_is_framework(world: World, name: str) -> None:
         world.axes["image"],
         axis,
         lambda row: axis.mask(lambda b: build_id(b) == row.framework) if row.framework in ids else None,
-        lambda rows: f"{_named(rows)} is itself {rows[0].framework}",
+        lambda rows: f"{_named(rows, 'is')} itself {rows[0].framework}",
         about=_about_image,
         evidence="framework",
     )

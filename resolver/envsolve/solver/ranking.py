@@ -48,37 +48,55 @@ def _series_ranked(axis: Axis, era: date | None) -> list[int]:
     return [order[_series(build)] for build in axis.values]
 
 
-def levels(world: World, packages: dict[str, str], eras: dict[str, date]) -> list[Level]:
+def levels(world: World, packages: dict[str, str], eras: dict[str, date]) -> dict[str, Level]:
     """Safer verdict; exact before substitute; an image that exists; newest series, Python, OS, patch; own name.
 
-    ``packages``: the package preferred for each framework. ``eras``: of frameworks that nobody named a release of,
-    brought in by one that has: the newest series of that one's day, not the newest there is.
+    By what each prefers, in words, most important first. ``packages``: the package preferred for each framework.
+    ``eras``: of frameworks that nobody named a release of, brought in by one that has: the newest series of that one's
+    day, not the newest there is.
     """
     axes = world.axes
     frameworks = {n: axes[f"framework:{n}"] for n in packages}
     substitutes = {n: {s.build for s in world.facts.framework(n).substitutes} for n in packages}
-    image, verdict = axes["image"], axes["verdict"]
-    ranked: list[Level] = [
-        {verdict.index: [VERDICT_COST.get(v, 9) for v in verdict.values]},
-        {a.index: [int(build_id(b) in substitutes[n]) for b in a.values] for n, a in frameworks.items()},
-        {image.index: [IMAGE_COST[i.status] for i in image.values]},
-        *({a.index: _series_ranked(a, eras.get(n))} for n, a in frameworks.items()),
-        {axes["python"].index: _ranked(axes["python"])},
-        {axes["os"].index: _ranked(axes["os"], lambda s: s.released)},
-        *({a.index: _ranked(a, lambda b: b.version)} for a in frameworks.values()),
-        {
-            a.index: [0 if b.package == packages[n] else 1 if b.package == n else 2 for b in a.values]
-            for n, a in frameworks.items()
+    image, verdict, python, os_ = (axes[name] for name in ("image", "verdict", "python", "os"))
+    named = {
+        a.index: [0 if b.package == packages[n] else 1 if b.package == n else 2 for b in a.values]
+        for n, a in frameworks.items()
+    }
+    ranked: dict[str, Level] = {
+        "the safer verdict": {verdict.index: [VERDICT_COST.get(v, 9) for v in verdict.values]},
+        "the release itself before a substitute": {
+            a.index: [int(build_id(b) in substitutes[n]) for b in a.values] for n, a in frameworks.items()
         },
-        {axes[name].index: _ranked(axes[name]) for name in ("cudnn", "cuda")},
-        {image.index: _ranked(image)},
-    ]
+        "a base image that still exists": {image.index: [IMAGE_COST[i.status] for i in image.values]},
+        **{_series_rule(n, eras): {a.index: _series_ranked(a, eras.get(n))} for n, a in frameworks.items()},
+        "the newest Python": {python.index: _ranked(python)},
+        "the newest OS release": {os_.index: _ranked(os_, lambda s: s.released)},
+        **{f"the newest {n} of its series": {a.index: _ranked(a, lambda b: b.version)} for n, a in frameworks.items()},
+        "the package that was named": named,
+        "the newest cuDNN and CUDA": {axes[name].index: _ranked(axes[name]) for name in ("cudnn", "cuda")},
+        "the image that the database lists first": {image.index: _ranked(image)},
+    }
     if world.host.driver:
         # Relaxed drivers: the host's own first, then the least change.
         driver = axes["driver"]
         own = driver.values.index(world.host.driver)
-        ranked.append({driver.index: [0 if i == own else i + 1 for i in range(len(driver.values))]})
+        costs = [0 if i == own else i + 1 for i in range(len(driver.values))]
+        ranked["the driver that is there"] = {driver.index: costs}
     return ranked
+
+
+def _series_rule(name: str, eras: dict[str, date]) -> str:
+    return (
+        f"the newest {name} of {eras[name]}, the day of what was asked for"
+        if name in eras
+        else f"the newest {name} series"
+    )
+
+
+def declared_substitutes(world: World, axis: str) -> set[str]:
+    """The ids of the builds that stand in for others, of the framework of an axis 'framework:NAME'."""
+    return {s.build for s in world.facts.framework(axis.partition(":")[2]).substitutes}
 
 
 def distance(world: World, wish: Wish) -> Level:
@@ -88,7 +106,7 @@ def distance(world: World, wish: Wish) -> Level:
     asked = [i for i in range(len(axis.values)) if wish.mask >> i & 1]
     if axis.name.startswith("framework:"):
         # From the release that was named, not from what may stand in for it.
-        declared = {s.build for s in world.facts.framework(axis.name.partition(":")[2]).substitutes}
+        declared = declared_substitutes(world, axis.name)
         asked = [i for i in asked if build_id(axis.values[i]) not in declared]
     wanted = [steps[i] for i in asked]
     if not wanted:

@@ -66,16 +66,21 @@ def _substitutes(world: World, builds: dict[str, schema.Build]) -> list[schema.S
 
 def _reasons(world: World, found: Answer) -> tuple[Reason, ...]:
     """Every fact that spoke about the chosen values and ruled something out."""
-    sizes = [len(axis.values) for axis in world.axes.values()]
     chosen = [1 << index for index in found.values]
+    return tuple(dict.fromkeys(world.reason(rule, chosen) for rule in world.rules if spoke(world, rule, chosen)))
 
-    def spoke(rule: Rule) -> bool:
-        if world.statements[rule.id].fact in ("device", "policy"):
-            return False  # true of every stack: no news
-        rules_out = rule.then[1] != (1 << sizes[rule.then[0]]) - 1
-        return rules_out and all(chosen[v] & mask for v, mask in rule.when)
 
-    return tuple(dict.fromkeys(world.reason(rule, chosen) for rule in world.rules if spoke(rule)))
+def spoke(world: World, rule: Rule, chosen: Sequence[int]) -> bool:
+    """Whether a rule is about these values (a mask for each axis), and rules out others."""
+    if not all(chosen[v] & mask for v, mask in rule.when):
+        return False
+    statement = world.statements[rule.id]
+    if statement.summary:
+        return False  # the image's own rule says it
+    if statement.fact in ("device", "policy"):
+        return False  # true of every stack: no news
+    size = len(list(world.axes.values())[rule.then[0]].values)
+    return rule.then[1] != (1 << size) - 1
 
 
 def _warnings(

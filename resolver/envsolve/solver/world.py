@@ -71,6 +71,7 @@ class Statement:
     evidence_field: str
     values: tuple[Any, ...]
     say: Callable[[Sequence[Any]], str]
+    summary: bool = False
 
     def subject(self, values: Sequence[Any]) -> tuple[str, schema.Row | None]:
         """The id of the fact and its row, for the first of these values (all share their source)."""
@@ -126,10 +127,12 @@ class World:
         axis: str | None = None,
         also: tuple[tuple[Axis, Mask], ...] = (),
         detail: Callable[[Any], Hashable] = lambda _: None,
+        summary: bool = False,
     ) -> None:
         """Rules "x = v (and ``also``) -> y in allowed(v)": one for all values that share row, source and ``detail``.
 
         ``detail`` is what the sentence names beyond the values, so that values it differs for are not lumped.
+        ``summary``: the rule follows from others and says them in one sentence, so proofs prefer it.
         """
         groups: dict[tuple[Mask, Hashable, Hashable], list[int]] = {}
         for i, value in enumerate(x.values):
@@ -140,7 +143,7 @@ class World:
                 groups.setdefault((mask, key, detail(value)), []).append(i)
         for (mask, _, _), indexes in groups.items():
             values = tuple(x.values[i] for i in indexes)
-            self.statements.append(Statement(axis or y.name, about, evidence, values, say))
+            self.statements.append(Statement(axis or y.name, about, evidence, values, say, summary))
             when = ((x.index, sum(1 << i for i in indexes)), *((a.index, m) for a, m in also))
             self.rules.append(Rule(len(self.rules), when, (y.index, mask)))
 

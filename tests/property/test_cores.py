@@ -1,0 +1,38 @@
+"""Why-not on the real database: each core refutes, none of it can go, and every way out is one."""
+
+from hypothesis import assume, given, settings
+from test_solver import FACTS, questions
+
+from envsolve.solver.question import Question
+from envsolve.solver.whynot import proofs
+
+
+@given(questions())
+@settings(max_examples=60, deadline=None)
+def test_each_core_refutes_and_every_part_of_it_is_needed(case):
+    request, host = case
+    question = Question(request, host, FACTS)
+    wishes = [*question.wishes, *([question.gpu_wish] if host.gpus else [])]
+    assume(not question.problem.feasible(wishes))
+    found = list(proofs(question, wishes))
+    assert found
+    for rules, about in found:
+        assert not question.problem.feasible(about, rules)
+        for rule in rules:
+            assert question.problem.feasible(about, [r for r in rules if r is not rule])
+        for wish in about:
+            assert question.problem.feasible([w for w in about if w is not wish], rules)
+
+
+@given(questions())
+@settings(max_examples=40, deadline=None)
+def test_no_conflict_is_hidden_by_another(case):
+    """Meeting all the cores' wishes but one each is not enough: dropping a wish of every core makes it solvable."""
+    request, host = case
+    question = Question(request, host, FACTS)
+    wishes = [*question.wishes, *([question.gpu_wish] if host.gpus else [])]
+    assume(not question.problem.feasible(wishes))
+    drops = question.problem.relaxations(wishes)
+    clashes = question.problem.conflicts(wishes, drops)
+    for drop in drops:
+        assert all(set(drop) & set(clash) for clash in clashes)
