@@ -13,8 +13,10 @@ from envsolve.solver.stack import spoke
 from envsolve.solver.whynot import prove, wish_reason
 from envsolve.solver.world import CPU, NO_CUDA, Axis, build_id
 
-SHOWN = ("device", "verdict", "python", "os", "image", "cuda", "cudnn", "cuda_source")
+SHOWN = ("device", "python", "os", "image")
 """The axes that a person reads about, after the frameworks, each in turn."""
+ON_GPU = ("verdict", "cuda", "cudnn", "cuda_source")
+"""Those that a GPU stack has besides."""
 REQUEST = "request"
 
 
@@ -75,7 +77,9 @@ def chain(question: Question, found: Answer) -> Chain:
 def choices(question: Question, found: Answer, wanted: Sequence[str] | None = None) -> Iterator[Choice]:
     """The axes, or the ``wanted`` ones, each with why its other values were not taken."""
     axes = question.world.axes
-    names = [name for name in axes if name.startswith("framework:")] + [n for n in SHOWN if n in axes]
+    on_gpu = axes["device"].values[found.values[axes["device"].index]] == "gpu"
+    frameworks = [name for name in axes if name.startswith("framework:")]
+    names = [*frameworks, *SHOWN, *(ON_GPU if on_gpu else ())]
     for name in names:
         if wanted is None or name in wanted:
             axis = axes[name]
