@@ -25,6 +25,8 @@ TABLES: dict[str, dict[str, type[schema.Row]]] = {
     "images": {"images": schema.Image},
     "pythons": {"pythons": schema.PythonRelease},
     "tools": {"tools": schema.Tool},
+    "conda": {"packages": schema.CondaPackage},
+    "names": {"combinations": schema.Combination, "repositories": schema.Repository},
 }
 
 
@@ -128,6 +130,21 @@ class Facts:
     def tools(self) -> dict[str, schema.Tool]:
         """Programs that envsolve installs for its own use, by name."""
         return {row.name: row for row in self._table("tools", "tools")}
+
+    @cached_property
+    def conda(self) -> dict[str, schema.CondaPackage]:
+        """Conda packages that the index has under another name, or not at all."""
+        return {row.name: row for row in self._table("conda", "packages")}
+
+    @cached_property
+    def combinations(self) -> dict[str, schema.Combination]:
+        """Words for several frameworks together."""
+        return {row.name: row for row in self._table("names", "combinations")}
+
+    @cached_property
+    def repositories(self) -> dict[str, schema.Repository]:
+        """Image repositories whose tags say a release."""
+        return {row.name: row for row in self._table("names", "repositories")}
 
     @cached_property
     def caps(self) -> tuple[schema.Cap, ...]:

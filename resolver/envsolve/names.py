@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 
+from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 _SHORTEST = 5
@@ -75,3 +76,25 @@ def nearest_versions(specifier: str, versions: Iterable[str], most: int = 3) -> 
         return -shared, abs(position[version] - at + 0.5)
 
     return [str(v) for v in sorted(around, key=farness)[:most]]
+
+
+def can_meet(specifiers: Iterable[str]) -> bool:
+    """Whether some version could satisfy all of several specifiers; which versions there are is not known.
+
+    A range is left by its lower bound: the bounds themselves, what lies just above each, and the next series after
+    each are enough to try.
+    """
+    wanted = SpecifierSet(",".join(specifiers))
+    bounds = [part.version.removesuffix(".*") for part in wanted if part.operator != "==="]
+    if len(bounds) < len(wanted):
+        return True  # compared as text: who knows
+    tried = {"0"}
+    for bound in bounds:
+        version = Version(bound)
+        release = version.release
+        tried |= {bound, f"{version.base_version}.0.0.1", f"{version.epoch}!{'.'.join(map(str, _next(release)))}"}
+    return any(wanted.contains(version, prereleases=True) for version in tried)
+
+
+def _next(release: tuple[int, ...]) -> tuple[int, ...]:
+    return (*release[:-1], release[-1] + 1)

@@ -39,13 +39,14 @@ def answer(
     """What works on this machine, or on the one described by ``gpu`` and ``driver``.
 
     ``to_build``: it will be built here, so that without a container engine the interpreters present decide, as
-    with ``backend="local"``; ``talk`` is told of an engine that is passed over. Raises UsageError for what cannot be
-    understood, NotReadyError when it is to be built and neither an engine nor a Python here can.
+    with ``backend="local"``; ``talk`` is told of an engine that is passed over and of what was left out of files.
+    Raises UsageError for what cannot be understood, NotReadyError when it is to be built and neither an engine nor a
+    Python here can.
     """
     facts = facts or load()
     request = build_request(
         words, facts, gpu=gpu, require_gpu=require_gpu, driver=driver, python=python, os=os, accept=accept,
-        as_of=as_of, backend=backend,
+        as_of=as_of, backend=backend, tell=talk.warn if talk else None,
     )  # fmt: skip
     host = probe(request, facts, interpreters=request.backend == "local")
     if to_build and request.backend == "auto" and host.engine is None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from itertools import combinations
 from pathlib import Path
 from typing import cast, get_args
 
@@ -14,9 +15,11 @@ from packaging.version import InvalidVersion, Version
 
 from envsolve.commands import command_line
 from envsolve.errors import UsageError
+from envsolve.lines import FileWants, Line, Placed
 from envsolve.matrices import Facts
 from envsolve.models import Accept, Backend, Request, Target
-from envsolve.names import nearest_versions, typo_of
+from envsolve.names import can_meet, nearest_versions, typo_of
+from envsolve.request_files import agreed_python, names_file, read_file
 
 _WORD = re.compile(
     r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[(?P<extras>[^\]]*)\])?\s*(?P<specifier>.*)", re.DOTALL
@@ -42,10 +45,12 @@ def build_request(
     accept: Sequence[str] = (),
     as_of: date | str | None = None,
     backend: str = "auto",
+    tell: Callable[[str], None] | None = None,
 ) -> Request:
     """The request that words and options make.
 
-    A word is a requirement, or the path of a ``requirements*.txt`` (whose lines keep pip's own meaning of ``==``).
+    A word is a requirement, or the path of a file that has them (docs/requests.md; pip's files keep pip's own
+    meaning of ``==``). A Python that a file pins becomes the request's; ``tell`` hears what was left out of files.
     Raises UsageError: a word or option that cannot be read, a name that looks like a typo, a version that never
     existed, targets that contradict each other, nothing asked for.
     """
@@ -63,7 +68,10 @@ def build_request(
     reader = _Reader(words, facts, draft)
     targets = reader.targets()
     reader.check_together(targets)
-    return draft.model_copy(update={"targets": targets})
+    if tell is not None:
+        for note in reader.notes:
+            tell(note)
+    return reader.draft.model_copy(update={"targets": targets})
 
 
 def driver_version(text: str | None) -> str | None:
@@ -125,8 +133,12 @@ class _Reader:
 
     def __init__(self, words: Sequence[str], facts: Facts, draft: Request) -> None:
         self.words = [word.strip() for word in words if word.strip()]
+        self.places = {word.strip(): word.origin for word in words if isinstance(word, Placed)}
         self.facts = facts
         self.draft = draft
+        self.notes: list[str] = []
+        self.shown: dict[tuple[str | None, str], str] = {}
+        """What stands in a file, by place and target, where that is not the target's text."""
 
     def targets(self) -> tuple[Target, ...]:
         """Every target, in the order given; an exact repetition counts once."""
@@ -136,9 +148,10 @@ class _Reader:
                 hints=("envsolve --help", "envsolve matrix list"),
                 code="nothing-asked",
             )
+        files = self._files()
         found: dict[tuple[str, str], Target] = {}
         for word in self.words:
-            for target in self._read(word):
+            for target in self._read(word, files.get(word)):
                 found.setdefault((_typed(target), target.specifier), target)
         targets = tuple(found.values())
         if not any(target.framework for target in targets):
@@ -150,21 +163,57 @@ class _Reader:
             )
         return targets
 
-    def _read(self, word: str) -> Iterable[Target]:
-        if _names_file(word):
-            from envsolve.requirements_file import read_requirements
+    def _files(self) -> dict[str, FileWants]:
+        """What each word that is a file asks for; the Python that they pin goes into the draft."""
+        if not any(names_file(word) for word in self.words):
+            return {}
+        files = {word: read_file(word, self.facts) for word in self.words if names_file(word)}
+        python, notes = agreed_python(self.draft.python, files.values())
+        self.notes += [*(note for wants in files.values() for note in wants.notes), *notes]
+        if python is None:
+            self.notes += [note for wants in files.values() for note in wants.unsaid]
+        self.draft = self.draft.model_copy(update={"python": _python(python)})
+        return files
 
-            lines = read_requirements(Path(word), self.facts, self.draft.python)
-            return [self._target(line.text, word, line.origin) for line in lines]
-        return [self._target(word, word)]
+    def _read(self, word: str, file: FileWants | None) -> Iterable[Target]:
+        if file is None:
+            yield from self._targets(Line(word, self.places.get(word, ""), series=True), word)
+            return
+        from envsolve.requirements_file import holds
 
-    def _target(self, text: str, word: str, origin: str | None = None) -> Target:
+        for line in file.lines:
+            if holds(line, self.facts, self.draft.python):
+                yield from self._targets(line, word)
+
+    def _targets(self, line: Line, word: str) -> Iterable[Target]:
+        """The target of a line, or the several of a word such as keras-theano."""
+        match = _WORD.fullmatch(line.text)
+        both = self.facts.combinations.get(match["name"].lower()) if match and _may_combine(match["name"]) else None
+        if match is None or both is None:
+            yield self._target(line, word)
+            return
+        written = match["specifier"].strip()
+        if written and both.versioned is None:
+            parts = " and ".join(both.frameworks)
+            raise UsageError(
+                f"{line.shown}{_where(line.origin)}: {match['name']} is part of {parts}, with no release of its own",
+                hints=(self._mended(both.frameworks[0], word, line.origin),),
+                code="bad-requirement",
+            )
+        for name in both.frameworks:
+            text = f"{name}{written}" if name == both.versioned else name
+            yield self._target(Line(text, line.origin, "", line.shown, line.series), word)
+
+    def _target(self, line: Line, word: str) -> Target:
+        text, origin = line.text, line.origin or None
         name, extras, written = self._split(text, word, origin)
         framework = self.facts.aliases.get(name.lower()) or self.facts.aliases.get(canonicalize_name(name))
         canonical = framework or canonicalize_name(name)
-        specifier = self._specifier(written, text, word, origin)
-        if origin:
+        specifier = self._specifier(written, text, word, origin, line.series)
+        if not line.series:
             text, specifier = _as_pip_means(name, specifier)
+        if origin and line.shown != text:
+            self.shown[(origin, text)] = line.shown
         target = Target(
             text=text,
             name=canonical,
@@ -184,12 +233,12 @@ class _Reader:
         if match is None:
             raise self._unreadable(text, origin)
         if _VERSION.fullmatch(text) and Path(text).name == text and text not in self.facts.aliases:
-            at = self.words.index(word)
+            at = 0 if origin else self.words.index(word)
             hints: tuple[str, ...] = ()
             if at and _WORD.fullmatch(self.words[at - 1]):
                 joined = f"{self.words[at - 1]}=={text.lstrip('v')}"
                 hints = (self._command([*self.words[: at - 1], joined, *self.words[at + 1 :]]),)
-            raise UsageError(f"{text} is a version without a name", hints=hints, code="bad-requirement")
+            raise UsageError(f"{text}{_where(origin)} is a version without a name", hints=hints, code="bad-requirement")
         self._check_glued(match["name"], text, word, origin)
         extras = tuple(sorted({canonicalize_name(e.strip()) for e in (match["extras"] or "").split(",") if e.strip()}))
         return match["name"], extras, match["specifier"].strip()
@@ -200,8 +249,8 @@ class _Reader:
         if glued and glued[1].lower() in self.facts.aliases and name.lower() not in self.facts.aliases:
             raise self._unreadable(text, origin, word, text.removeprefix(glued[1]))
 
-    def _specifier(self, written: str, text: str, word: str, origin: str | None) -> str:
-        """PEP 440, and a user's ``==1.4`` (not a file's) widened to the series."""
+    def _specifier(self, written: str, text: str, word: str, origin: str | None, series: bool) -> str:
+        """PEP 440, and a user's ``==1.4`` (not pip's) widened to the series."""
         if not written:
             return ""
         try:
@@ -210,23 +259,24 @@ class _Reader:
             raise self._unreadable(text, origin, word, written) from None
         if not parts:
             raise self._unreadable(text, origin)
-        widened = (_widen(part) if origin is None else part for part in parts)
+        widened = (_widen(part) if series else part for part in parts)
         return ",".join(f"{part.operator}{part.version}" for part in widened)
 
     def _unreadable(self, text: str, origin: str | None, word: str = "", written: str = "") -> UsageError:
-        where = f" ({origin})" if origin else ""
-        corrected = None if origin else _corrected(text.removesuffix(written).strip(), written)
-        hint = self._command_with(corrected, word) if corrected else "envsolve NAME==VERSION   # or 'NAME>=A,<B'"
-        return UsageError(f"{text}{where} is not a requirement that can be read", hints=(hint,), code="bad-requirement")
+        corrected = _corrected(text.removesuffix(written).strip(), written) if word else None
+        hint = self._mended(corrected, word, origin) if corrected else "envsolve NAME==VERSION   # or 'NAME>=A,<B'"
+        return UsageError(
+            f"{text}{_where(origin)} is not a requirement that can be read", hints=(hint,), code="bad-requirement"
+        )
 
     def _check_name(self, target: Target, name: str, written: str, word: str) -> None:
         meant = typo_of(name, self.facts.aliases)
         if meant is None:
             return
-        where = f" ({target.origin})" if target.origin else ""
-        hint = f"correct it in {target.origin}" if target.origin else self._command_with(f"{meant}{written}", word)
         raise UsageError(
-            f"no framework is called {name}{where}; did you mean {meant}?", hints=(hint,), code="unknown-framework"
+            f"no framework is called {name}{_where(target.origin)}; did you mean {meant}?",
+            hints=(self._mended(f"{meant}{written}", word, target.origin),),
+            code="unknown-framework",
         )
 
     def _check_released(self, target: Target, name: str, word: str) -> None:
@@ -241,16 +291,15 @@ class _Reader:
             return
         others = sorted({b.package for b in builds if wanted.contains(b.version, prereleases=True)} - {package})
         # A vendor's local versions are no nearest release.
-        released = [b.version for b in builds if b.origin == "index"]
-        versions = nearest_versions(target.specifier, own or released)
+        released = [b.version for b in builds if b.origin == "index" and (b.package == package or not own)]
+        versions = nearest_versions(target.specifier, released or own)
         near = [f"{name}=={v}" for v in versions]
         if package != target.name:
             near = [f"{other}{target.text.removeprefix(name)}" for other in others] + near
-        where = f" ({target.origin})" if target.origin else ""
         raise UsageError(
-            f"{target.text}{where}: no such release of {package if own else target.name} in the database",
+            f"{self._said(target)}: no such release of {package if own else target.name} in the database",
             facts=(f"nearest releases: {', '.join(versions)}",),
-            hints=tuple(self._command_with(text, word) for text in near[:3]),
+            hints=tuple(self._mended(text, word, target.origin) for text in near[:3]),
             code="unknown-version",
         )
 
@@ -259,26 +308,33 @@ class _Reader:
         by_name: dict[str, list[Target]] = {}
         for target in targets:
             by_name.setdefault(target.name, []).append(target)
-        for name, same in by_name.items():
-            specifiers = [t.specifier for t in same if t.specifier]
-            if len(specifiers) < 2 or self._meet(same[0], specifiers):
+        for name, every in by_name.items():
+            same = [t for t in every if t.specifier]
+            if len(same) < 2 or self._meet(same):
                 continue
-            shown = " and ".join(f"{t.text}" + (f" ({t.origin})" if t.origin else "") for t in same if t.specifier)
+            same = next(([a, b] for a, b in combinations(same, 2) if not self._meet([a, b])), same)
             rest = [w for w in self.words if not any(w == t.text for t in same)]
             raise UsageError(
-                f"{shown} contradict each other: no release of {name} satisfies both",
-                hints=tuple(self._command([t.text, *rest]) for t in same if t.specifier and not t.origin),
+                f"{' and '.join(map(self._said, same))} contradict each other: no release of {name} satisfies both",
+                hints=tuple(f"correct it in {t.origin}" if t.origin else self._command([t.text, *rest]) for t in same),
                 code="contradictory-targets",
             )
 
-    def _meet(self, target: Target, specifiers: list[str]) -> bool:
+    def _meet(self, targets: Sequence[Target]) -> bool:
+        specifiers = [target.specifier for target in targets]
+        if not targets[0].framework:
+            return can_meet(specifiers)
         both = SpecifierSet(",".join(specifiers))
-        if target.framework:
-            versions = [b.version for b in self.facts.framework(target.name).builds]
-        else:
-            pins = [p for text in specifiers for p in SpecifierSet(text) if p.operator == "=="]
-            versions = [p.version.removesuffix(".*") for p in pins]
+        versions = [b.version for b in self.facts.framework(targets[0].name).builds]
         return not versions or any(both.contains(v, prereleases=True) for v in versions)
+
+    def _said(self, target: Target) -> str:
+        """The user's own words, and where they stand."""
+        return f"{self.shown.get((target.origin, target.text), target.text)}{_where(target.origin)}"
+
+    def _mended(self, new: str, word: str, origin: str | None) -> str:
+        """What puts a requirement right: the whole command, or the line of the file."""
+        return f"write {new} in {origin}" if origin else self._command_with(new, word)
 
     def _command(self, words: Sequence[str]) -> str:
         return command_line(self.draft.model_copy(update={"targets": tuple(Target(text=w, name=w) for w in words)}))
@@ -299,21 +355,13 @@ def _corrected(name: str, written: str) -> str | None:
     return f"{name}{meant}" if meant else None
 
 
-def _names_file(word: str) -> bool:
-    path = Path(word)
-    if path.suffix == ".txt" or "/" in word or word.startswith("."):
-        if path.is_dir():
-            raise UsageError(
-                f"{word} is a folder: reading a repository is not there yet",
-                hints=("envsolve NAME==VERSION ...   # name what it needs",),
-                code="not-yet",
-            )
-        if not path.is_file():
-            raise UsageError(f"{word}: there is no such file", code="no-such-file")
-        if not re.fullmatch(r"requirements.*\.txt|.*requirements\.txt", path.name):
-            raise UsageError(f"{word}: only files called requirements*.txt are read", code="unknown-file")
-        return True
-    return False
+def _where(origin: str | None) -> str:
+    return f" ({origin})" if origin else ""
+
+
+def _may_combine(name: str) -> bool:
+    """Most names cannot be a combination: only those read the table."""
+    return "keras" in name.lower()
 
 
 def _typed(target: Target) -> str:
