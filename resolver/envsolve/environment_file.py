@@ -62,8 +62,10 @@ def take_conda(text: str, origin: str, found: Found, left: list[str]) -> None:
     if row and row.brings:
         what = f"{_BROUGHT[row.brings]} {_version(specifier)}".strip()
         found.notes.append(f"{origin}: {text}: {what} is not asked for; the framework's build decides which it needs")
-    elif (row and row.project is None) or (not row and not found.framework(name) and build and "py" not in build):
+    elif row and row.project is None:
         left.append(name)
+    elif not row and not found.framework(name) and build and "py" not in build:
+        found.notes.append(f"{origin}: {text} is left out: its build is for no Python")
     else:
         known = (row and row.project) or (name if name in found.facts.aliases else canonicalize_name(name))
         found.lines.append(Line(f"{known}{specifier}", origin, written=text))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from envsolve.config import defaults
 from envsolve.errors import Exit, UsageError
 from envsolve.matrices import load
 from envsolve.names import can_meet
@@ -82,8 +83,11 @@ def test_an_environment_file(write):
     assert request.python == "3.6"
     assert any("environment.yml:8: cudatoolkit=8.0=3: CUDA 8.0 is not asked for" in note for note in told)
     assert any("environment.yml:22: git+https" in note for note in told)
-    assert told[-1].endswith("left out, being conda's own: _libgcc_mutex, libpng, pip and unheard-of")
-    assert len(told) == 3
+    assert told[-1].endswith("left out, being conda's own: _libgcc_mutex, libpng and pip")
+    assert any(
+        "environment.yml:16: unheard-of=1.0=h7b6447c_1 is left out: its build is for no Python" in n for n in told
+    )
+    assert len(told) == 4
 
 
 @pytest.mark.parametrize(
@@ -424,3 +428,14 @@ def test_tf_keras_has_no_release_of_its_own():
 def test_whether_companions_can_meet(specifiers, meet):
     assert can_meet(specifiers) is meet
     assert can_meet(reversed(specifiers)) is meet
+
+
+def test_targets_of_the_configuration_know_their_place(write, tmp_path):
+    write("requirements.txt", "keras==2.0.8\n")
+    place = write("pyproject.toml", '[tool.envsolve]\ntargets = [\n  "tf=1.4",\n  "requirements.txt",\n]\n')
+    words = defaults(tmp_path)["targets"]
+    assert list(words) == ["tf=1.4", str(tmp_path / "requirements.txt")]
+    with pytest.raises(UsageError) as caught:
+        build_request(words, FACTS)
+    assert f"tf=1.4 ({place}:3)" in caught.value.message
+    assert caught.value.hints == (f"write tf==1.4 in {place}:3",)
