@@ -19,6 +19,9 @@ from envsolve.matrices import load
 ROOT = Path(__file__).parents[2]
 NAMES = ("tensorflow", "torch", "keras", "theano")
 
+sys.path.insert(0, str(ROOT / "scripts"))
+import wheel_facts  # noqa: E402
+
 spec = importlib.util.spec_from_file_location("update_frameworks", ROOT / "scripts" / "update_frameworks.py")
 script = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = script
@@ -253,6 +256,7 @@ def rule(versions=">=1.0", evidence="doc", **values):
 
 
 CPU = rule(devices=["cpu"])
+GPU = rule(devices=["gpu"])
 
 
 def test_only_files_that_install_on_linux_count():
@@ -281,6 +285,26 @@ def test_only_files_that_install_on_linux_count():
     ]
 
 
+def test_a_stable_abi_serves_later_pythons_and_other_c_libraries_none():
+    files = [
+        file("demo-1.0-cp36-abi3-manylinux2014_x86_64.whl"),
+        file("demo-1.0-cp27-cp27mu-musllinux_1_1_x86_64.whl"),
+        file("demo-1.1rc1-cp36-cp36m-linux_x86_64.whl"),
+        file("demo-1.2.tar.bz2"),
+    ]
+    wanted = plan([CPU, rule(source_pythons=["2.7"])], pythons=("2.7", "3.5", "3.6", "3.7"))
+    rows = script.project_rows("demo", files, wanted, [])
+    assert [(r["version"], list(r["pythons"])) for r in rows] == [("1.0", ["3.6", "3.7"]), ("1.2", ["2.7"])]
+    early = script.Plan(wanted.projects, wanted.rules, [], wanted.pythons, prereleases=("demo",))
+    assert [r["version"] for r in script.project_rows("demo", files, early, [])] == ["1.0", "1.1rc1", "1.2"]
+
+
+def test_rules_may_speak_of_packages_by_pattern():
+    files = [file("demo-1.0-cp36-cp36m-manylinux1_x86_64.whl")]
+    named = [CPU, {"packages": ["demo*"], **rule(glibc="2.5")}, {"packages": ["other*"], **rule(glibc="2.9")}]
+    assert script.project_rows("demo", files, plan(named), [])[0]["glibc"] == "2.5"
+
+
 def test_source_archives_serve_the_pythons_of_the_rule_and_yanked_files_are_noted():
     files = [file("demo-1.0.tar.gz", yanked="broken"), file("demo-1.1.tar.gz"), file("demo-1.1-py3-none-any.whl")]
     first, second = script.project_rows("demo", files, plan([CPU, rule(source_pythons=["2.7", "3.6"])]), [])
@@ -291,7 +315,12 @@ def test_source_archives_serve_the_pythons_of_the_rule_and_yanked_files_are_note
 
 
 def measured(version, size, package="demo", **values):
-    return {"package": package, "version": version, "size": size, "evidence": "scan", "facts": values}
+    return wheel_facts.Measured(package, version, size, "scan", values)
+
+
+def record(version, size, package="demo", read="full", **values):
+    base = {"package": package, "version": version, "size": size, "read": read, "sha256": "a" * 64}
+    return base | {"filename": f"{package}-{version}-cp36-cp36m-manylinux1_x86_64.whl"} | values
 
 
 def test_what_was_measured_wins_over_rules_and_speaks_for_like_sized_neighbours_only():
@@ -302,7 +331,7 @@ def test_what_was_measured_wins_over_rules_and_speaks_for_like_sized_neighbours_
         file("demo-1.1.0-cp36-cp36m-manylinux1_x86_64.whl", size=1000),
     ]
     known = [measured("1.0.0", 1000, cuda="9.0", ptx=[])]
-    rows = script.project_rows("demo", files, plan([CPU, rule(cuda="8.0")]), known)
+    rows = script.project_rows("demo", files, plan([GPU, rule(cuda="8.0")]), known)
     assert [(r["cuda"], r["evidence"]["cuda"], r.get("measured_from"), r.get("ptx")) for r in rows] == [
         ("9.0", "scan", None, []),
         ("9.0", "scan", "1.0.0", []),
@@ -311,12 +340,61 @@ def test_what_was_measured_wins_over_rules_and_speaks_for_like_sized_neighbours_
     ]
 
 
+def test_of_one_release_a_record_wins_over_what_was_read_by_hand_field_by_field():
+    files = [file("demo-1.0.0-cp36-cp36m-manylinux1_x86_64.whl")]
+    wheel = wheel_facts.by_record(record("1.0.0", 1000, cuda="9.0.176", cpu={"avx": True}, sass=None))
+    by_hand = measured("1.0.0", 1000, cuda="8.0", cudnn="6.0")
+    row = script.project_rows("demo", files, plan([GPU]), [by_hand, wheel])[0]
+    assert (row["cuda"], row["cudnn"], row["cpu"]) == ("9.0", "6.0", ["avx"])
+    assert "sass" not in row
+    assert {k: row["evidence"][k] for k in ("cuda", "cudnn", "cpu")} == {
+        "cuda": "wheel-demo-1.0.0",
+        "cudnn": "scan",
+        "cpu": "wheel-demo-1.0.0",
+    }
+    assert "size" not in row["evidence"]
+
+
+def test_an_own_record_wins_over_a_neighbour_and_a_cpu_build_has_no_gpu_facts():
+    files = [file("demo-1.0.1-cp36-cp36m-manylinux1_x86_64.whl")]
+    known = [measured("1.0.0", 1000, glibc="2.5"), wheel_facts.by_record(record("1.0.1", 1000, glibc_floor="2.17"))]
+    row = script.project_rows("demo", files, plan([CPU]), known)[0]
+    assert row["glibc"] == "2.17" and "measured_from" not in row
+    gpu = [wheel_facts.by_record(record("1.0.1", 1000, sass=[], ptx=[], cuda="9.0", glibc_floor="2.17"))]
+    row = script.project_rows("demo", files, plan([CPU]), gpu)[0]
+    assert not {"sass", "ptx", "cuda"} & set(row)
+
+
+def test_records_are_read_from_their_folder_full_ones_last(tmp_path):
+    (tmp_path / "records").mkdir()
+    (tmp_path / "measured_wheels.json").write_text('{"rows": []}')
+    lines = [record("1.0.0", 1000, glibc_floor="2.17"), record("1.0.0", 1000, read="cheap", cuda="9.0")]
+    (tmp_path / "records" / "demo.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = wheel_facts.read_measured(tmp_path)
+    assert [w.facts.get("glibc") for w in found] == [None, "2.17"]
+    assert found[0].source == f"demo-1.0.0-cp36-cp36m-manylinux1_x86_64.whl (sha256 {'a' * 64})"
+    assert wheel_facts.read_measured(ROOT / "scripts" / "inputs")
+
+
+def test_the_evidence_of_a_record_names_the_wheel_and_goes_when_unused():
+    wheel = wheel_facts.by_record(record("1.0.0", 1000, glibc_floor="2.17"))
+    row = {"package": "demo", "version": "1.0.0", "evidence": {"*": "index-demo", "glibc": "wheel-demo-1.0.0"}}
+    old = content([]) | {
+        "evidence": {"scan": {"source": "x"}, "wheel-demo-0.9": {"source": "y"}, "doc": {"source": "z"}}
+    }
+    known = [measured("0.9", 1000), wheel]
+    new = script.updated(old, {"demo": [row]}, date(2020, 1, 1), known)
+    assert set(new["evidence"]) == {"doc", "index-demo", "wheel-demo-1.0.0"}
+    assert new["evidence"]["wheel-demo-1.0.0"] == {"source": wheel.source, "checked": "2020-01-01", "how": "measured"}
+    assert script.updated(new, {"demo": [row]}, date(2021, 1, 1), known) == new
+
+
 def test_a_package_borrows_what_was_measured_of_its_twin():
     twin = [measured("1.0.0", 1000, package="demo-gpu", cuda="9.0")]
     files = [file("demo-1.0.0-cp36-cp36m-manylinux1_x86_64.whl", size=1000)]
     borrow = [{"package": "demo", "versions": "==1.0.0", "from": "demo-gpu"}]
-    assert "cuda" not in script.project_rows("demo", files, plan([CPU]), twin)[0]
-    assert script.project_rows("demo", files, plan([CPU], borrow=borrow), twin)[0]["cuda"] == "9.0"
+    assert "cuda" not in script.project_rows("demo", files, plan([GPU]), twin)[0]
+    assert script.project_rows("demo", files, plan([GPU], borrow=borrow), twin)[0]["cuda"] == "9.0"
 
 
 def content(builds):
