@@ -171,6 +171,9 @@ class BuildFile(Frozen):
 
     url: str = Field(description="as its source lists it, never put together")
     python: str = Field(description="'X.Y'")
+    device: Literal["cpu", "gpu"] | None = Field(
+        None, description="what it is for, where a release has a file for each"
+    )
     sha256: str | None = Field(None, description="null: its source states none")
     size: int | None = Field(None, description="bytes; null: unknown")
 
@@ -196,6 +199,9 @@ class Build(Row):
     cuda_source: Literal["system", "wheel", "image"] | None = Field(
         None,
         description="who brings CUDA: the base image, the wheel itself, or a vendor image that is the framework",
+    )
+    cuda_extra: str | None = Field(
+        None, description="extra of the package that brings CUDA ('and-cuda'), installed with it on a GPU"
     )
     sass: tuple[str, ...] | None = Field(None, description="null: unknown; (): none")
     ptx: tuple[str, ...] | None = None
@@ -227,7 +233,8 @@ class Substitute(Row):
 class Pairing(Row):
     """Releases of this framework that work with releases of another.
 
-    ``backend``: one of those that are there must fit. ``companion``: a limit on the other where both are there.
+    ``backend``: one of those that are there must fit. ``companion``: a limit on the other where both are there; the
+    other is a package, by its name on the index, and need not be a framework.
     """
 
     versions: str

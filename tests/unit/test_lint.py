@@ -79,7 +79,10 @@ CLEAN: Files = {
             build("1.5", package="vendor-frame"),
         ],
         "substitutes": [{"build": "vendor-frame==1.5", "versions": "<2", "differs": "newer", "evidence": E}],
-        "pairings": [{"versions": ">=1", "other": "other", "other_versions": "==1.*", "evidence": E}],
+        "pairings": [
+            {"versions": ">=1", "other": "other", "other_versions": "==1.*", "evidence": E},
+            {"versions": ">=1", "other": "no-framework", "other_versions": "<2", "kind": "companion", "evidence": E},
+        ],
         "reports": [
             {"id": "r", "packages": ["frame"], "versions": "==2.0", "compute_capabilities": ">=8", "verdict": "wrong",
              "text": "bad numbers", "evidence": E}

@@ -86,9 +86,9 @@ def substitute_builds(database: Database) -> Iterator[Finding]:
 
 
 def pairing_frameworks(database: Database) -> Iterator[Finding]:
-    """A pairing, or a default backend, names a framework that the database does not know."""
+    """A pairing of back ends, or a default one, names a framework that the database does not know."""
     for entry, pairing in database.rows(schema.Pairing):
-        if pairing.other not in database.frameworks:
+        if pairing.kind == "backend" and pairing.other not in database.frameworks:
             yield entry.finding("pairing-framework", f"no framework is called {pairing.other}")
     for name, framework in database.frameworks.items():
         for versions, backend in framework.default_backends.items():
