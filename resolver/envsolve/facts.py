@@ -287,10 +287,15 @@ class Cap(Row):
     ``versions``). ``drop``: ``package`` must not be installed (a backport on a Python that has the module).
     ``system``: the apt packages in ``system`` (run time) or ``build_system`` (build time). ``environment``:
     variables to set. ``requires``: the true requirements of ``package`` where its metadata cannot say.
+    ``api``: code that the user has makes the demand (it uses what newer releases removed), or the machine does, so that
+    no lock can know of it: ``package`` (``python`` too) must satisfy ``versions``, or ``fix`` says what to do.
+
+    Symptoms are compared word by word, whatever the quotes, paths and line breaks. In them ``{}`` stands for any word,
+    ``{a|b}`` for one of these, ``{...}`` for some words, ``{?words}`` may be missing, and ``*`` is any end of a word.
     """
 
     id: str
-    kind: Literal["limit", "needs", "drop", "system", "environment", "requires"]
+    kind: Literal["limit", "needs", "drop", "system", "environment", "requires", "api"]
     package: str | None = None
     versions: str = ""
     when: tuple[When, ...] = Field((), description="all must hold; empty: always")
@@ -300,4 +305,10 @@ class Cap(Row):
     environment: dict[str, str] = {}
     requires: tuple[str, ...] = ()
     symptom: str | None = Field(None, description="the exact text people paste")
+    symptoms: tuple[str, ...] = Field((), description="further texts of the same cause")
+    beside: tuple[str, ...] = Field((), description="words of which one must be near, where the text alone is common")
+    harmless: bool = Field(False, description="a text that frightens and does no harm")
+    module: str | None = Field(None, description="module whose use by a person's code brings it")
+    uses: tuple[str, ...] = Field((), description="dotted names whose use by a person's code brings it")
+    fix: str | None = Field(None, description="what to do, where a pin does not say it all")
     why: str

@@ -26,6 +26,7 @@ MADE_OF = {
     "system": (),
     "environment": ("package", "environment"),
     "requires": ("package", "requires"),
+    "api": (),
 }
 UNSOURCED = {"evidence", "notes", "id", "name", "package", "version"}
 
