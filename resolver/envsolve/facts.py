@@ -61,6 +61,9 @@ class Product(Row):
     name: str = Field(description="as NVML prints it where known, e.g. 'NVIDIA GeForce RTX 3090'")
     aliases: tuple[str, ...] = Field((), description="what people type, beyond the words of the name")
     compute_capability: str
+    machine: str | None = Field(
+        None, description="processor of the system it is part of where that is no x86_64, e.g. 'aarch64' (Jetson)"
+    )
 
 
 class Toolkit(Row):
@@ -217,6 +220,7 @@ class Build(Row):
     )
     index: str | None = Field(None, description="address of the index of its own")
     files: tuple[BuildFile, ...] = Field((), description="where the origin is 'url'")
+    ways: tuple[Way, ...] = Field((), description="how else it can be had, besides what its origin says")
     measured_from: str | None = Field(
         None, description="version whose binary was read, when another of the same minor series"
     )
