@@ -12,7 +12,7 @@ from typing import Any
 
 from envsolve.errors import UsageError
 
-LISTS = ("targets", "gpu", "accept")
+LISTS = ("targets", "gpu", "accept", "facts")
 FLAGS = ("require-gpu",)
 TEXTS = ("driver", "python", "os", "as-of", "backend", "output")
 _FILES = ("envsolve.toml", "pyproject.toml")

@@ -170,7 +170,7 @@ def test_help_lists_the_commands(tmp_path):
         (["scan", "."], "not-yet", None),
         (["matrix"], "unknown-command", "envsolve matrix show"),
         (["matrix", "shwo"], "unknown-command", "envsolve matrix show"),
-        (["matrix", "show", "nothing"], "no-framework", None),
+        (["matrix", "show", "nothing"], "unknown-row", "envsolve matrix list"),
         (["matrix", "show", "tf==1.4.7"], "unknown-version", None),
         (["matrix", "list", "cats"], "unknown-table", "envsolve matrix list frameworks"),
         (["why"], "missing-argument", "envsolve why --help"),

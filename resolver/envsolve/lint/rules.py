@@ -81,7 +81,7 @@ def build_references(database: Database) -> Iterator[Finding]:
 def substitute_builds(database: Database) -> Iterator[Finding]:
     """A substitute is a build that its framework does not have."""
     for entry, substitute in database.rows(schema.Substitute):
-        builds = {e.label for e, _ in database.rows(schema.Build) if e.file == entry.file}
+        builds = {e.label for e, _ in database.rows(schema.Build) if e.framework == entry.framework}
         if substitute.build not in builds:
             yield entry.finding("substitute-build", f"there is no build {substitute.build}")
 
