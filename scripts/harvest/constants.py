@@ -19,7 +19,8 @@ _CUDNN_INIT = (
 _RETURN = re.compile(rb"\xb8(....)[^\xc3]{0,2}\xc3", re.DOTALL)
 # mov dword [register (+ displacement)], constant
 _STORE = re.compile(
-    rb"\xc7(?:[\x00-\x07]|\x04\x24|[\x40-\x47].|\x44\x24.|[\x80-\x87]....|\x84\x24....)(....)", re.DOTALL
+    rb"\xc7(?:[\x00-\x03\x06\x07]|\x04\x24|[\x40-\x43\x45-\x47].|\x44\x24.|[\x80-\x83\x85-\x87]....|\x84\x24....)(....)",
+    re.DOTALL,
 )
 # movabs register, 64-bit constant
 _WIDE = re.compile(rb"[\x48\x49][\xb8-\xbf](........)", re.DOTALL)

@@ -104,7 +104,7 @@ def _container(content: Buffer, at: int, limit: int, code: GpuCode) -> int:
         return 0
     code.sets[tuple(ordered(names))] += 1
     code.ptx_isa.update(isa)
-    return end
+    return int(end)
 
 
 def find_all(content: Buffer, needle: bytes, start: int, end: int) -> Iterator[int]:

@@ -6,7 +6,8 @@ import mmap
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,10 @@ from harvest.errors import UnreadableError
 from harvest.transport import Pieces
 from harvest.zipdir import DEFLATED, STORED, Member, body_offset
 
-try:  # a third of the time; the standard library's does as well
-    from isal import isal_zlib
-except ImportError:
-    isal_zlib = None
+_fast: Any = zlib
+with suppress(ImportError):  # a third of the time; the standard library's does as well
+    _fast = import_module("isal.isal_zlib")
 
-_fast: Any = isal_zlib or zlib
 SLICE = 1 << 20
 """Packed bytes inflated at once: what comes out of a slice is at most a thousand times as much, in practice four."""
 MEMBER_LIMIT = 8 << 30

@@ -177,6 +177,11 @@ def _others(found: Native, main: str | None) -> GpuCode:
     return code
 
 
+def _elsewhere(found: Native, main: str | None) -> Counter[fatbin.Set]:
+    """Code of the main library that others than nvcc made, where nvcc made some too."""
+    return found.gpu[main].elsewhere if main and found.gpu[main].sets else Counter()
+
+
 def _gpu(found: Native, stated: Sequence[str]) -> Record:
     name, code = _main(found)
     others = _others(found, name)
@@ -191,7 +196,7 @@ def _gpu(found: Native, stated: Sequence[str]) -> Record:
         "gpu_member": name,
         "own_sets": _sets(code.sets),
         "own_containers": sum(code.sets.values()),
-        "coverage": fatbin.coverage(code.sets),
+        "coverage": fatbin.coverage(code.sets + _elsewhere(found, name)),
         "ptx_isa": dict(sorted(code.ptx_isa.items(), key=lambda pair: version_key(pair[0]))),
         "arch_strings": list(stated),
     }

@@ -15,7 +15,7 @@ from harvest.errors import UnreadableError
 
 PIECE = 8 << 20
 """Bytes of one request of a plan: memory holds AHEAD + 1 of these."""
-AHEAD = 8
+AHEAD = 4
 """Requests under way while one piece is being read."""
 
 Span = tuple[int, int]

@@ -1,0 +1,441 @@
+"""Reading wheels: real libraries are compiled here, and every fact must come back out; broken files end in one line."""
+
+import json
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from harvest_world import CODE, CUDNN, INIT, compile_library, container, entry, wheel
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+from harvest import constants, cpu, elf, fatbin, strings, texts, zipdir  # noqa: E402
+from harvest.compare import report  # noqa: E402
+from harvest.errors import UnreadableError  # noqa: E402
+from harvest.facts import facts_of  # noqa: E402
+from harvest.plan import Stage, choose, read_settings, releases, selected  # noqa: E402
+from harvest.record import Reading, read_cheap, read_full, same  # noqa: E402
+from harvest.store import Store  # noqa: E402
+from harvest.transport import Local, Pieces, join_spans  # noqa: E402
+
+from envsolve.lock.pages import File  # noqa: E402
+
+SETTINGS = read_settings(ROOT / "scripts" / "inputs" / "harvest.json")
+READING = Reading(SETTINGS.texts, SETTINGS.ptx_isa)
+MANY = container(
+    entry("sm_35"),
+    entry("sm_70"),
+    entry("compute_70", (6, 3)),
+    entry("sm_90", flags=0x100000),
+    entry("sm_52", flags=0x2000),
+)
+NAMES = ("compute_70", "sm_35", "sm_52", "sm_70", "sm_90a")
+SINGLE = container(entry("sm_35"))
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A library with GPU code in nvcc's section, in its link input, and elsewhere."""
+    sections = {".nv_fatbin": MANY * 3 + SINGLE, "__nv_relfatbin": container(entry("sm_20")), ".rodata.mlir": SINGLE}
+    folder = tmp_path_factory.mktemp("library")
+    return compile_library(folder, CODE, section=sections, options=("-Wl,-z,execstack", "-Wl,-soname,libx.so.3"))
+
+
+@pytest.fixture(scope="module")
+def packed(library, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    bundled = compile_library(folder, CUDNN, name="libcudnn.so.7", section={".nv_fatbin": SINGLE})
+    members = {
+        "x/main.so": library,
+        "x/libs/libcudnn.so.7": bundled,
+        "x/notes.txt": b"sm_10 " * 1000,
+        "x/data.so": b"no library at all",
+        "torch/version.py": b"__version__ = '1'\ncuda = '11.7'\n",
+    }
+    return wheel(folder / "x-1-cp38-cp38-manylinux1_x86_64.whl", members)
+
+
+def test_elf_says_what_a_library_needs(library):
+    found = elf.parse(library)
+    assert "libm.so.6" in found.needed
+    assert found.soname == "libx.so.3"
+    assert found.stack == "flag"
+    assert all(v[0].isdigit() for v in found.versions["GLIBC"])
+
+
+def test_a_library_without_executable_stack(tmp_path):
+    assert elf.parse(compile_library(tmp_path, CODE)).stack is None
+
+
+def test_readelf_agrees_on_needed_versions(library, tmp_path):
+    if shutil.which("readelf") is None:
+        pytest.skip("no readelf on this machine")
+    (tmp_path / "x.so").write_bytes(library)
+    said = subprocess.run(["readelf", "-dVW", tmp_path / "x.so"], capture_output=True, text=True, check=True).stdout
+    found = elf.parse(library)
+    assert all(f"[{name}]" in said for name in found.needed)
+    assert {w for w in said.split() if w.startswith("GLIBC_")} == {f"GLIBC_{v}" for v in found.versions["GLIBC"]}
+
+
+def test_containers_are_kept_apart(library):
+    code = fatbin.read(elf.parse(library))
+    assert code.sets == {NAMES: 3, ("sm_35",): 1}
+    assert code.elsewhere == {("sm_35",): 1}
+    assert code.ptx_isa == {"6.3": 3}
+
+
+def test_the_deciding_set_is_no_union():
+    sets = Counter({("sm_35",): 90, ("compute_50", "sm_35", "sm_50"): 5, ("sm_35", "sm_50"): 6, ("sm_70", "sm_80"): 9})
+    assert fatbin.own(sets) == (["sm_35", "sm_50"], ["compute_50"])
+    assert fatbin.own(sets, ["sm_70", "sm_80"]) == (["sm_70", "sm_80"], [])
+    assert fatbin.own(Counter({("sm_37",): 2})) == (["sm_37"], [])
+    assert fatbin.own(Counter()) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "capability", "how"),
+    [
+        (("sm_35",), "3.7", {"native": 100}),
+        (("sm_37",), "3.5", {"none": 100}),
+        (("compute_35",), "8.6", {"jit": 100}),
+        (("sm_90a",), "9.0", {"native": 100}),
+        (("sm_90a",), "10.0", {"none": 100}),
+        (("compute_90a",), "10.0", {"none": 100}),
+        (("sm_100f",), "10.0", {"native": 100}),
+    ],
+)
+def test_coverage(names, capability, how):
+    assert fatbin.coverage(Counter({names: 4}))[capability] == how
+
+
+def test_a_magic_in_code_is_no_container(tmp_path):
+    broken = [
+        MANY[:40],  # cut off
+        MANY[:4] + b"\x07\x00" + MANY[6:],  # another version
+        MANY[:8] + struct.pack("<Q", 1 << 40) + MANY[16:],  # longer than the file
+        MANY[:16] + b"\x09\x00" + MANY[18:],  # an entry of no known kind
+    ]
+    for content in broken:
+        parsed = elf.parse(compile_library(tmp_path, CODE, section={".nv_fatbin": content + b"\0" * 16 + SINGLE}))
+        assert fatbin.read(parsed).sets == {("sm_35",): 1}
+
+
+def test_nvcc_writes_what_is_read(tmp_path):
+    if shutil.which("nvcc") is None:
+        pytest.skip("no nvcc on this machine")
+    (tmp_path / "k.cu").write_text("__global__ void k(float *x) { *x *= 2; }\nvoid f(float *x) { k<<<1, 1>>>(x); }\n")
+    arches = ("-gencode=arch=compute_80,code=sm_80", "-gencode=arch=compute_90a,code=sm_90a",
+              "-gencode=arch=compute_90,code=compute_90")  # fmt: skip
+    out = tmp_path / "k.so"
+    made = subprocess.run(["nvcc", "-shared", "-Xcompiler", "-fPIC", "-cudart", "none", *arches, "-o", out,
+                           tmp_path / "k.cu"], capture_output=True, text=True, check=False)  # fmt: skip
+    if made.returncode:
+        pytest.skip(f"nvcc does not compile here: {made.stderr.strip().splitlines()[-1:]}")
+    code = fatbin.read(elf.parse(out.read_bytes()))
+    assert ("compute_90", "sm_80", "sm_90a") in code.sets
+
+
+def test_versions_in_machine_code(tmp_path):
+    linked = elf.parse(compile_library(tmp_path, CUDNN))
+    assert constants.cudnn_linked(linked) == 7605
+    assert constants.nccl_linked(linked) == 2708
+    compiled = elf.parse(compile_library(tmp_path, INIT, language="cpp", name="init.so"))
+    assert constants.cudnn_compiled(compiled) == "8.1.0"
+    assert constants.cudnn_compiled(linked) is None
+    assert [constants.version_of(n) for n in (7605, 5110, 8907, 90100, 21602)] == [
+        "7.6.5", "5.1.10", "8.9.7", "9.1.0", "2.16.2",
+    ]  # fmt: skip
+
+
+def test_words_in_read_only_data(library):
+    assert strings.dlopened(elf.parse(library)) == {"libcuda.so.1"}
+    assert strings.is_cuda("libcudart-f7fdd8d7.so.9.0")
+    assert not strings.is_cuda("libgomp.so.1")
+    assert strings.soname_versions(["libcudart.so.11", "libcudart.so.11.0", "libcuda.so"]) == {"cudart": "11.0"}
+
+
+def test_architectures_that_a_library_states(tmp_path):
+    code = 'const char a[] = "sm_37 sm_50 compute_50"; const char b[] = "not sm_10 sm_11"; const char c[] = "sm_70";'
+    assert strings.stated_architectures(elf.parse(compile_library(tmp_path, code))) == {"sm_37 sm_50 compute_50"}
+
+
+@pytest.mark.parametrize(("option", "avx"), [("-mno-avx", False), ("-mavx", True)])
+def test_instructions_are_counted(tmp_path, option, avx):
+    code = "volatile double a, b, c; double f(void) { return a + b + c + a * b; }"
+    counts = cpu.count(elf.parse(compile_library(tmp_path, code, options=(option,))))
+    assert counts["avx"] is avx
+    assert (counts["vex"] > 0) is avx
+    assert (counts["sse"] > 0) is not avx
+
+
+def test_a_wheel_is_read_whole(packed):
+    record = read_full(Local(packed), READING)
+    assert record["read"] == "full"
+    assert (record["cuda"], record["cudnn"], record["nccl"]) == ("11.7", "8.5.0.96", "2.7.8")
+    assert (record["sass"], record["ptx"]) == (["sm_35", "sm_52", "sm_70", "sm_90a"], ["compute_70"])
+    assert record["own_sets"] == {" ".join(NAMES): 3, "sm_35": 1}
+    assert record["elsewhere_sets"] == {"sm_35": 1}
+    assert record["exec_stack"] == {"main.so": "flag"}
+    assert record["bundled_libs"] == ["libcudnn.so.7"]
+    assert record["bundled_gpu_code"]["libcudnn.so.7"]["cudnn_version"] == 7605
+    assert record["evidence"]["cudnn_imm"] == "7.6.5"
+    assert record["evidence"]["cuda_from_ptx_isa"] == "10.0"
+    assert "libcudnn.so.7" not in record["needed"]
+    assert record["dlopen_sonames"] == ["libcuda.so.1"]
+    assert "unreadable" not in record
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_a_cheap_pass_knows_no_machine_code(packed):
+    record, members, _ = read_cheap(Local(packed), READING)
+    assert record["read"] == "cheap"
+    assert record["cuda"] == "11.7"
+    assert "sass" not in record
+    assert len(members) == 6
+    facts = facts_of(record)
+    assert facts["cuda"] == "11.7"
+    assert {facts[k] for k in ("sass", "ptx", "glibc", "glibcxx", "glibc_below") if facts[k] is not None} == set()
+    assert facts["cpu"] is None
+
+
+def test_facts_of_a_record(packed):
+    facts = facts_of(read_full(Local(packed), READING) | {"size": 7})
+    assert facts["sass"] == ["3.5", "5.2", "7.0", "9.0a"]
+    assert facts["ptx"] == ["7.0"]
+    assert facts["cudnn"] == "8.5"
+    assert facts["glibc_below"] == "2.41"
+    assert facts["cpu"] == []
+    assert facts["size"] == 7
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "value"),
+    [
+        ({"cuda": "12"}, "cuda", None),
+        ({"cuda": "9.0.176"}, "cuda", "9.0"),
+        ({"cudnn": "7"}, "cudnn", None),
+        ({"read": "full", "sass": []}, "sass", []),
+        ({}, "sass", None),
+        ({"exec_stack": {}}, "glibc_below", None),
+        ({"cpu": {"avx": True}}, "cpu", ["avx"]),
+        ({"sass": ["sm_120a"]}, "sass", ["12.0a"]),
+    ],
+)
+def test_unknown_stays_unknown(record, field, value):
+    assert facts_of(record)[field] == value
+
+
+def test_same_libraries_need_no_second_read(packed):
+    full = read_full(Local(packed), READING) | {"package": "a", "version": "1", "sha256": "f", "files": [1], "size": 9}
+    cheap = read_cheap(Local(packed), READING)[0]
+    base = {"package": "b", "version": "1", "sha256": "e", "files": [], "size": 8}
+    record = base | same(base | cheap, full)
+    assert record["read"] == "same"
+    assert record["same_as"] == "a==1 f"
+    assert record["sass"] == full["sass"]
+    assert (record["package"], record["sha256"], record["files"], record["size"]) == ("b", "e", [], 8)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_is_read_as_zipfile_reads_it(tmp_path, library, method):
+    path = wheel(tmp_path / "a.whl", {"a.so": library, "b.txt": b"x" * 100000, "c/d": b""}, method)
+    members = zipdir.read_directory(Local(path))
+    with zipfile.ZipFile(path) as archive:
+        assert {m.name: zipdir.read_member(Local(path), m) for m in members} == {
+            i.filename: archive.read(i) for i in archive.infolist()
+        }
+
+
+def test_zip64(tmp_path):
+    path = tmp_path / "a.whl"
+    with zipfile.ZipFile(path, "w") as archive, archive.open("x.txt", "w", force_zip64=True) as member:
+        member.write(b"text")
+    member = zipdir.read_directory(Local(path))[0]
+    assert zipdir.read_member(Local(path), member) == b"text"
+
+
+def test_more_members_than_the_tail_holds(tmp_path):
+    path = wheel(tmp_path / "a.whl", {f"folder/{n:05}.txt": b"" for n in range(3000)})
+    assert len(zipdir.read_directory(Local(path))) == 3001
+
+
+def test_pieces_give_the_planned_ranges(tmp_path):
+    content = random.Random(1).randbytes(100_000)
+    (tmp_path / "f").write_bytes(content)
+    source = Local(tmp_path / "f")
+    with Pieces(source, [(70_000, 90_000), (10, 50_000)], piece=777) as pieces:
+        assert b"".join(pieces.stream(100, 300)) == content[100:300]
+        assert b"".join(pieces.stream(1000, 50_000)) == content[1000:50_000]
+        assert b"".join(pieces.stream(70_001, 90_000)) == content[70_001:90_000]
+        with pytest.raises(UnreadableError, match="ends before"):
+            list(pieces.stream(90_000, 90_001))
+    with Pieces(source, [(0, 5000)], piece=1000) as pieces:
+        list(pieces.stream(4000, 5000))
+        with pytest.raises(UnreadableError, match="not planned"):
+            list(pieces.stream(0, 10))
+    assert join_spans([(5, 9), (0, 4), (2000, 2001)], gap=100) == [(0, 9), (2000, 2001)]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda b: b"",
+        lambda b: b"not a zip file",
+        lambda b: b[: len(b) // 2],
+        lambda b: b[:-30],
+        lambda b: b[100:],
+        lambda b: b[:2000] + b"\xff" * 64 + b[2064:],
+        lambda b: b.replace(b"PK\x03\x04", b"PK\x09\x09"),
+    ],
+    ids=["empty", "text", "half", "no end", "no start", "broken data", "no headers"],
+)
+def test_a_broken_wheel_is_one_line(packed, tmp_path, spoil):
+    (tmp_path / "b.whl").write_bytes(spoil(packed.read_bytes()))
+    with pytest.raises(UnreadableError) as caught:
+        read_full(Local(tmp_path / "b.whl"), READING)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_broken_byte_ends_in_a_traceback(packed, library, tmp_path):
+    dice = random.Random(3)
+    whole = packed.read_bytes()
+    outcomes = Counter()
+    for number in range(150):
+        damaged = bytearray(whole)
+        for _ in range(dice.choice((1, 4, 40))):
+            # Half of the hits where the structure is: the directory at the end.
+            start = len(damaged) - 700 if dice.random() < 0.5 else 0
+            damaged[dice.randrange(start, len(damaged))] = dice.randrange(256)
+        path = tmp_path / "d.whl"
+        path.write_bytes(damaged[: len(damaged) - (number % 3 == 0) * dice.randrange(200)])
+        try:
+            read_full(Local(path), READING)
+            outcomes["read"] += 1
+        except UnreadableError:
+            outcomes["refused"] += 1
+    assert outcomes["refused"] > 50
+
+
+def test_a_library_with_broken_headers_is_noted_and_the_rest_read(library, tmp_path):
+    """As UPX and its like leave them: the zip is sound, the ELF is not."""
+    dice = random.Random(4)
+    for number in range(60):
+        damaged = bytearray(library)
+        for _ in range(30):
+            damaged[dice.randrange(4, 600) if number % 2 else dice.randrange(4, len(damaged))] = dice.randrange(256)
+        path = wheel(tmp_path / "u.whl", {"good.so": library, "broken.so": bytes(damaged), "cut.so": library[:200]})
+        record = read_full(Local(path), READING)
+        assert 3 in {record[sets].get(" ".join(NAMES)) for sets in ("own_sets", "other_sets") if sets in record}
+        assert any(line.startswith("cut.so: ") for line in record["unreadable"])
+
+
+def test_pins():
+    assert texts.pins(
+        ["nvidia-cudnn-cu12==8.9.2.26; x", "nvidia-nccl-cu12 (==2.19.3)", "cuda-toolkit[nvcc]==13.0.2", "numpy==1",
+         "nvidia-cuda-runtime-cu11 (>=11.8)", "nvidia-cudnn-cu13~=9.0", "nvidia-cuda-runtime==12.*"]
+    ) == {"dep_cudnn": "8.9.2.26", "dep_nccl": "2.19.3", "dep_cuda-toolkit": "13.0.2"}  # fmt: skip
+
+
+def _file(name, day="2020-01-01", size=100, **more):
+    return File(name, "", name, size, f"{day}T00:00:00Z", **more)
+
+
+def _named(version, tag="cp36-cp36m", platform="manylinux1_x86_64"):
+    return f"tensorflow-{version}-{tag}-{platform}.whl"
+
+
+def test_what_is_read_whole_and_why():
+    files = [
+        _file(_named("1.0.0")),
+        _file(_named("2.9.0"), "2022-05-01", 100),
+        _file(_named("2.9.1"), "2022-06-01", 300),
+        _file(_named("2.9.2"), "2022-07-01", 101),
+        _file(_named("2.9.3rc1"), "2022-07-01"),
+        _file(_named("2.9.4", platform="win_amd64"), "2022-07-01"),
+        _file(_named("2.9.5", platform="manylinux2014_aarch64"), "2022-07-01"),
+        _file("no wheel"),
+    ]
+    found = {r.version: r.full for r in releases(SETTINGS.projects["tensorflow"], files, SETTINGS)}
+    assert found == {
+        "1.0.0": "last of its series",
+        "2.9.0": None,
+        "2.9.1": "300 bytes where 2.9.2 has 101",
+        "2.9.2": "last of its series",
+    }
+
+
+def test_the_same_file_is_chosen_in_every_run():
+    files = [_file(_named("1", tag)) for tag in ("cp27-cp27mu", "cp38-cp38", "cp36-cp36m", "cp39-cp39")]
+    files.append(_file(_named("1", "cp36-cp36m", "linux_x86_64")))
+    yanked = _file(_named("1", "cp38-cp38", "a"), yanked="broken")
+    for seed in range(5):
+        random.Random(seed).shuffle(files)
+        assert choose([yanked, *files], ("cp38", "cp36")).filename == _named("1", "cp38-cp38")
+        assert choose(files, ("cp36",)).filename == _named("1", "cp36-cp36m", "linux_x86_64")
+
+
+def test_stages_name_projects_that_are_there():
+    for stage in SETTINGS.stages:
+        assert selected(stage, SETTINGS.projects)
+    assert selected(Stage(("b*", "a")), ["a", "b1", "c", "b2"]) == ["b1", "b2", "a"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"defaults": {}}'])
+def test_a_broken_plan_is_one_line(tmp_path, text):
+    (tmp_path / "h.json").write_text(text)
+    with pytest.raises(UnreadableError):
+        read_settings(tmp_path / "h.json")
+
+
+def test_records_are_kept_in_order_and_replaced_as_a_whole(tmp_path):
+    store = Store(tmp_path / "records")
+    for version in ("1.10.0", "1.9.0", "1.9.0.post1"):
+        store.put({"package": "x", "version": version, "sha256": version, "read": "full"})
+    store.put({"package": "x", "version": "1.9.0", "sha256": "new", "read": "full"})
+    lines = [json.loads(line) for line in (tmp_path / "records" / "x.jsonl").read_text().splitlines()]
+    assert [(r["version"], r["sha256"]) for r in lines] == [
+        ("1.9.0", "new"), ("1.9.0.post1", "1.9.0.post1"), ("1.10.0", "1.10.0"),
+    ]  # fmt: skip
+    assert [p.name for p in (tmp_path / "records").iterdir()] == ["x.jsonl"]
+    assert Store(tmp_path / "records").of("x").keys() == {"1.9.0", "1.9.0.post1", "1.10.0"}
+    (tmp_path / "records" / "y.jsonl").write_text('{"version": "1"\n')
+    with pytest.raises(UnreadableError, match="line 1"):
+        Store(tmp_path / "records").of("y")
+
+
+def test_comparing_tells_each_disagreement():
+    ours = {"package": "x", "version": "1", "sha256": "a", "read": "full", "sass": ["sm_35"], "cuda": "9.0",
+            "own_sets": {"compute_70 sm_35": 2, "sm_35": 1}, "coverage": {"3.5": {"native": 100}}}  # fmt: skip
+    theirs = ours | {
+        "cuda": "8.0",
+        "own_sets": {"compute_70 sm_35": 2},
+        "coverage": {"3.5": {"native": 100, "none": 0}},
+    }
+    lines = report({"a": ours}, [theirs, theirs | {"sha256": "b"}])
+    assert [line for line in lines if "ours" in line] == ["x 1 cuda: ours '9.0', theirs '8.0'"]
+    assert "own_sets: 1 of 1 agree" in lines
+    assert lines[-1] == "1 files in both"
+
+
+@pytest.mark.index
+def test_a_small_wheel_of_the_index(tmp_path):
+    """NVIDIA's run-time library: 0.8 MB, and what it is is known."""
+    run = [sys.executable, ROOT / "scripts" / "harvest_wheels.py", "--records", tmp_path]
+    plan = json.loads((ROOT / "scripts" / "inputs" / "harvest.json").read_text())
+    assert "nvidia-cuda-runtime-cu11" in plan["projects"]
+    done = subprocess.run([*run, "nvidia-cuda-runtime-cu11==11.7.99"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((tmp_path / "nvidia-cuda-runtime-cu11.jsonl").read_text())
+    assert record["sha256"] == "cc768314ae58d2641f07eac350f40f99dcb35719c4faff4bc458a7cd2b119e31"
+    assert (record["glibc_floor"], record["bundled_libs"]) == ("2.17", ["libcudart.so.11.0"])
+    assert record["sass"] == []
+    again = subprocess.run(
+        [*run, "--list", "nvidia-cuda-runtime-cu11==11.7.99"], capture_output=True, text=True, check=True
+    )
+    assert again.stdout.strip() == ""
