@@ -106,6 +106,7 @@ CLEAN: Files = {
 
 IMAGES, CAPS, FRAME = "images.json", "caps/cap.json", "frameworks/frame.json"
 FUTURE = "9999-01-01"
+WAY = {"kind": "wheel", "reference": "cuda-toolkit==8.0", "evidence": "x"}
 
 FAULTS: list[tuple[str, str, Change]] = [
     ("image-reference", "an OS without a row", (IMAGES, ("images", 0, "os"), "ubuntu99")),
@@ -139,6 +140,7 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("evidence-date", "no source", ("cuda.json", ("evidence", "e", "source"), " ")),
     ("evidence-missing", "a field that rests on nothing", ("cuda.json", ("toolkits", 0, "evidence"), {"sass": "e"})),
     ("evidence-undefined", "no such key", ("cuda.json", ("toolkits", 0, "evidence"), {"*": "e", "sass": "x"})),
+    ("evidence-undefined", "a way to have it", ("cuda.json", ("toolkits", 0, "ways"), [WAY])),
     ("evidence-undefined", "no such field", ("cuda.json", ("toolkits", 0, "evidence"), {"*": "e", "sas": "e"})),
     ("evidence-unused", "a source for nothing", ("cuda.json", ("evidence", "spare"), EVIDENCE["e"])),
     ("duplicate", "an image's id", (IMAGES, ("images", 3, "id"), "a")),

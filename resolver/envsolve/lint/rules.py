@@ -150,16 +150,23 @@ def evidence_defined(database: Database) -> Iterator[Finding]:
     """A row names a source that its file does not define, or gives a source for a field it does not have."""
     for entry in database.entries:
         fields = {*type(entry.row).model_fields, "*"}
-        for field, key in entry.row.evidence.items():
+        for field in entry.row.evidence:
             if field not in fields:
                 yield entry.finding("evidence-undefined", f"there is no field {field!r}")
+        for key in sorted(set(_keys(entry))):
             if key not in database.evidence.get(entry.file, {}):
                 yield entry.finding("evidence-undefined", f"no evidence is called {key!r}")
 
 
+def _keys(entry: Entry) -> Iterator[str]:
+    """What a row rests on: its fields, and each way by which it can be had."""
+    yield from entry.row.evidence.values()
+    yield from (way.evidence for way in getattr(entry.row, "ways", ()))
+
+
 def evidence_used(database: Database) -> Iterator[Finding]:
     """A source that no row rests on."""
-    used = Counter((entry.file, key) for entry in database.entries for key in entry.row.evidence.values())
+    used = Counter((entry.file, key) for entry in database.entries for key in _keys(entry))
     for file, table in database.evidence.items():
         for key in table:
             if not used[file, key]:
