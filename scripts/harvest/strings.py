@@ -10,12 +10,13 @@ from harvest.fatbin import find_all
 _CUDA_NAME = re.compile(
     r"lib(cuda|cudart|cublas|cublasLt|cudnn|cufft|cufftw|curand|cusolver|cusolverMg|cusparse|cusparseLt|cupti|"
     r"nvrtc|nvrtc-builtins|nvToolsExt|nvidia-ml|nccl|nvinfer|nvinfer_plugin|nvonnxparser|nvparsers|nvJitLink|nvjpeg|"
-    r"nppc|nvblas|cufile|cutensor|nvshmem|nvptxcompiler|nvvm)(_[a-z_0-9]+)?(-[0-9a-f]{8})?\.so([.0-9]*)"
+    r"nppc|nvblas|cufile|cutensor|nvshmem|nvptxcompiler|nvvm)(_[a-z_0-9]+)?(-[0-9a-f]{8})?\.so((?:\.[0-9]+)*)"
 )
 _ARCHES = re.compile(rb"(?:(?:sm|compute)_\d+[af]? )+(?:sm|compute)_\d+[af]?")
 _NVCC = re.compile(rb"release (\d+\.\d+), (V\d+\.\d+\.\d+)")
 _CUDNN_PATH = re.compile(rb"cudnn[-_]v?(\d)\.(\d)")
 _WORD = 400
+_PRINTABLE = (0x20, 0x7E)
 _RODATA = (".rodata", ".lrodata")
 
 
@@ -46,13 +47,21 @@ def word_at(content: Buffer, at: int) -> bytes:
     return content[start:end] if start and end >= 0 else b""
 
 
+def _name_at(content: Buffer, at: int) -> str:
+    """The file name around an offset, as a string of its own: what stands before it may be data, but no other text."""
+    start, end = content.rfind(b"lib", max(0, at - _WORD), at), content.find(b"\0", at, at + _WORD)
+    if start < 1 or end < 0 or _PRINTABLE[0] <= content[start - 1] <= _PRINTABLE[1]:
+        return ""
+    return content[start:end].decode("latin-1")
+
+
 def dlopened(elf: Elf) -> set[str]:
     """NVIDIA libraries named in read-only data."""
     found = set()
     for section in _read_only(elf):
         for at in find_all(elf.content, b".so", section.offset, section.offset + section.size):
-            word = word_at(elf.content, at)
-            if word.startswith(b"lib") and is_cuda(name := word.decode("ascii", "replace")):
+            name = _name_at(elf.content, at)
+            if is_cuda(name):
                 found.add(name)
     return found
 

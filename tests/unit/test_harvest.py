@@ -160,6 +160,13 @@ def test_words_in_read_only_data(library):
     assert strings.soname_versions(["libcudart.so.11", "libcudart.so.11.0", "libcuda.so"]) == {"cudart": "11.0"}
 
 
+def test_a_name_behind_a_jump_table(tmp_path):
+    """As in TensorFlow 1.4's NCCL operations: no NUL stands before the name."""
+    words = b"\xd4\x05\xfa\xfflibnvidia-ml.so\0 libnvrtc.so\0open libcudnn.so.7\0\1libnvrtc.so.\0"
+    parsed = elf.parse(compile_library(tmp_path, CODE, section={".rodata.names": words}))
+    assert strings.dlopened(parsed) == {"libcuda.so.1", "libnvidia-ml.so"}
+
+
 def test_architectures_that_a_library_states(tmp_path):
     code = 'const char a[] = "sm_37 sm_50 compute_50"; const char b[] = "not sm_10 sm_11"; const char c[] = "sm_70";'
     assert strings.stated_architectures(elf.parse(compile_library(tmp_path, code))) == {"sm_37 sm_50 compute_50"}
