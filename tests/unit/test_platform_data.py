@@ -103,8 +103,8 @@ def test_the_releases_that_hold_code_for_a_gpu(gpu: str, first: str, last: str, 
 
 
 # From NVIDIA's cuDNN support matrices (docs.nvidia.com/deeplearning/cudnn/archives/cudnn_760 and cudnn-822: Turing with
-# CUDA 10.x builds, Kepler until 8.x) and https://aur.archlinux.org/packages/cudnn9.10-cuda12.9, which is kept since 9.10
-# is the last for Maxwell, Pascal and Volta; Blackwell came with CUDA 12.8 and the cuDNN of its month, 9.7.
+# the builds for CUDA 10.x, Kepler in 8.x) and https://aur.archlinux.org/packages/cudnn9.10-cuda12.9, which is kept since
+# 9.10 is the last for Maxwell, Pascal and Volta. That Blackwell came with 9.7 is measured only.
 @pytest.mark.parametrize(
     ("gpu", "first", "last"),
     [
@@ -138,9 +138,8 @@ def test_measured_libraries_agree_with_what_the_compiler_can_do(facts: Facts) ->
 
 
 def ways(facts: Facts) -> Iterator[tuple[str, str, Way]]:
-    tables = {"cuda": facts.toolkits, "cudnn": facts.cudnns, "pythons": facts.pythons}
-    for file, table in tables.items():
-        yield from ((file, row.version, way) for row in table.values() for way in row.ways)
+    for row in (*facts.toolkits.values(), *facts.cudnns.values(), *facts.pythons.values()):
+        yield from ((type(row).__name__, row.version, way) for way in row.ways)
 
 
 def test_a_way_that_is_gone_was_seen_once_and_says_what_replaces_it(facts: Facts) -> None:
@@ -155,10 +154,10 @@ def test_a_way_that_is_gone_was_seen_once_and_says_what_replaces_it(facts: Facts
 
 
 def test_an_image_that_is_a_way_is_a_row_of_its_own(facts: Facts) -> None:
-    for file, version, way in ways(facts):
+    for kind, version, way in ways(facts):
         if way.kind == "image" and way.status == "available":
             image = facts.images[way.reference]
-            if file != "pythons":
+            if kind != "PythonRelease":
                 assert version in (image.cuda, image.cudnn)
 
 
