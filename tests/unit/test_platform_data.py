@@ -13,7 +13,7 @@ import pytest
 from packaging.version import Version
 
 from envsolve.data import data_dir
-from envsolve.facts import Image, Row, Way
+from envsolve.facts import Cudnn, Image, PythonRelease, Row, Toolkit, Way
 from envsolve.gpus import parse_gpu
 from envsolve.lint import lint
 from envsolve.matrices import Facts, load
@@ -103,8 +103,8 @@ def test_the_releases_that_hold_code_for_a_gpu(gpu: str, first: str, last: str, 
 
 
 # From NVIDIA's cuDNN support matrices (docs.nvidia.com/deeplearning/cudnn/archives/cudnn_760 and cudnn-822: Turing with
-# the builds for CUDA 10.x, Kepler in 8.x) and https://aur.archlinux.org/packages/cudnn9.10-cuda12.9, which is kept since
-# 9.10 is the last for Maxwell, Pascal and Volta. That Blackwell came with 9.7 is measured only.
+# the builds for CUDA 10.x, Kepler in 8.x) and https://aur.archlinux.org/packages/cudnn9.10-cuda12.9, kept
+# since 9.10 is the last for Maxwell, Pascal and Volta. That Blackwell came with 9.7 is measured only.
 @pytest.mark.parametrize(
     ("gpu", "first", "last"),
     [
@@ -138,7 +138,8 @@ def test_measured_libraries_agree_with_what_the_compiler_can_do(facts: Facts) ->
 
 
 def ways(facts: Facts) -> Iterator[tuple[str, str, Way]]:
-    for row in (*facts.toolkits.values(), *facts.cudnns.values(), *facts.pythons.values()):
+    rows: list[Toolkit | Cudnn | PythonRelease] = [*facts.toolkits.values(), *facts.cudnns.values()]
+    for row in [*rows, *facts.pythons.values()]:
         yield from ((type(row).__name__, row.version, way) for way in row.ways)
 
 
