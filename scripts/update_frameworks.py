@@ -187,12 +187,11 @@ def build_row(
         row["source_only"] = True
     sizes = [item.file.size for item in items if item.wheel]
     wheels = spoken_for(package, version, sizes, measured, plan.borrow)
-    if wheels:
-        facts, keys = merged(wheels, values.get("devices", ()))
-        values |= facts
-        evidence |= keys
-        if wheels[0].version != version:
-            values["measured_from"] = wheels[0].version
+    facts, keys, read = merged(wheels, values.get("devices", ()))
+    values |= facts
+    evidence |= keys
+    if read and read != version:
+        values["measured_from"] = read
     if sizes:
         values["size"] = max(sizes)
     notes = [values.pop("notes", None), _yanked(items)]

@@ -7,6 +7,7 @@ wheel) and what was read by hand before there were any (``inputs/measured_wheels
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,10 +74,10 @@ def read_measured(inputs: Path = INPUTS) -> list[Measured]:
 def spoken_for(
     package: str, version: str, sizes: Sequence[int], measured: Iterable[Measured], borrow: Iterable[Row]
 ) -> list[Measured]:
-    """The wheels whose facts hold for a build, the last one's over the others'.
+    """The wheels whose facts hold for a build, the nearest last: it is asked first, and the others where it is silent.
 
-    They are of one release: the build's own, else that of another package with the same binary, else the nearest
-    patch release of the same minor series with a wheel within SAME_BINARY of the build's size.
+    Nearest is the build's own release, then the same release of a package with the same binary, then the patch
+    releases of the same minor series; each with a wheel within SAME_BINARY of the build's size.
     """
     twin = next((r["from"] for r in borrow if r["package"] == package and covers(r["versions"], version)), package)
     wanted = Version(version)
@@ -93,19 +94,19 @@ def spoken_for(
         patch = found.micro - wanted.micro
         return (abs(patch), -patch, found != wanted, wheel.package != package, wheel.version)
 
-    nearest = min(map(distance, candidates), default=None)
-    return [wheel for wheel in candidates if distance(wheel) == nearest]
+    return sorted(candidates, key=distance, reverse=True)
 
 
-def merged(wheels: Iterable[Measured], devices: Iterable[str]) -> tuple[Row, dict[str, str]]:
-    """The facts of wheels of one release, later over earlier, and the evidence key of each."""
+def merged(wheels: Iterable[Measured], devices: Iterable[str]) -> tuple[Row, dict[str, str], str | None]:
+    """The facts of wheels, later over earlier; the evidence key of each; and the release that gave most of them."""
     facts: Row = {}
-    keys: dict[str, str] = {}
+    given: dict[str, Measured] = {}
     for wheel in wheels:
         kept = {k: v for k, v in wheel.facts.items() if k not in GPU_FACTS or "gpu" in devices}
         facts |= kept
-        keys |= dict.fromkeys(kept, wheel.key)
-    return facts, keys
+        given |= dict.fromkeys(kept, wheel)
+    most = Counter(wheel.version for wheel in given.values()).most_common(1)
+    return facts, {name: wheel.key for name, wheel in given.items()}, most[0][0] if most else None
 
 
 def wheel_evidence(keys: Iterable[str], measured: Iterable[Measured], old: Row, today: str) -> dict[str, Row]:
