@@ -17,9 +17,9 @@ _CUDNN_INIT = (
     "_ZN15stream_executor3gpu12CudnnSupport4InitEv",
 )
 _RETURN = re.compile(rb"\xb8(....)[^\xc3]{0,2}\xc3", re.DOTALL)
-# mov dword [register (+ displacement)], constant
+# mov dword or qword [register (+ displacement)], 32-bit constant
 _STORE = re.compile(
-    rb"\xc7(?:[\x00-\x03\x06\x07]|\x04\x24|[\x40-\x43\x45-\x47].|\x44\x24.|[\x80-\x83\x85-\x87]....|\x84\x24....)(....)",
+    rb"(\x48?)\xc7(?:[\x00-\x03\x06\x07]|\x04\x24|[\x40-\x43\x45-\x47].|\x44\x24.|[\x80-\x83\x85-\x87]....|\x84\x24....)(....)",
     re.DOTALL,
 )
 # movabs register, 64-bit constant
@@ -41,7 +41,7 @@ def nccl_linked(elf: Elf) -> int | None:
     """What an exported ``ncclGetVersion`` stores, e.g. 2708."""
     for name in ("ncclGetVersion", "pncclGetVersion"):
         for match in _STORE.finditer(function(elf, name) or b""):
-            value = struct.unpack("<I", match[1])[0]
+            value = struct.unpack("<I", match[2])[0]
             if 1000 <= value < 200000:
                 return int(value)
     return None
@@ -66,6 +66,14 @@ def cudnn_compiled(elf: Elf) -> str | None:
     return None
 
 
+def _words(match: re.Match[bytes]) -> tuple[int, ...]:
+    """The 32-bit words that an instruction stores: two for a constant of 64 bits, or one widened to that (8, 0)."""
+    if match.re is _WIDE:
+        return struct.unpack("<II", match[1])
+    value = struct.unpack("<I", match[2])[0]
+    return (value, 0) if match[1] else (value,)
+
+
 def _stored(code: bytes) -> str | None:
     """Three stores of 32 bits, or one of 64 and one of 32, in a row."""
     values: list[int] = []
@@ -74,7 +82,7 @@ def _stored(code: bytes) -> str | None:
         if match.start() - last > _NEAR:
             values = []
         last = match.end()
-        values += struct.unpack("<II" if len(match[1]) == 8 else "<I", match[1])
+        values += _words(match)
         if len(values) >= 3 and 4 <= values[-3] <= 12 and values[-2] <= 20 and values[-1] <= 99:
             return ".".join(map(str, values[-3:]))
     return None

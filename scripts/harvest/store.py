@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,7 +20,7 @@ Record = dict[str, Any]
 
 
 class Store:
-    """Records by package and version. Safe for several threads of one process."""
+    """Records by package and version. Safe for several threads, and for several processes on one machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,11 +39,23 @@ class Store:
 
     def put(self, record: Record) -> None:
         """Add or replace a record, on disk before this returns."""
-        with self._mutex:
-            records = self.of(record["package"])
+        with self._mutex, _alone(self.folder):
+            records = self._records[record["package"]] = _read(self.path(record["package"]))
             records[record["version"]] = record
             lines = [json.dumps(records[v], ensure_ascii=False) for v in sorted(records, key=Version)]
             _replace(self.path(record["package"]), "\n".join(lines) + "\n")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process writes into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _read(path: Path) -> dict[str, Record]:
@@ -65,7 +80,6 @@ def _parse(line: str) -> Record | None:
 
 
 def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w") as stream:

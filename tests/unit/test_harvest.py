@@ -147,6 +147,11 @@ def test_versions_in_machine_code(tmp_path):
     assert constants.nccl_linked(linked) == 2708
     compiled = elf.parse(compile_library(tmp_path, INIT, language="cpp", name="init.so"))
     assert constants.cudnn_compiled(compiled) == "8.1.0"
+    zero = INIT.replace("source.minor = 1; source.patch = 0;", "source.minor = 0; source.patch = 5;")
+    at_once = zero.replace("source.major = 8; source.minor = 0;", "*(volatile long *)&source.major = 8;")
+    for number, code in enumerate((zero, at_once)):
+        again = elf.parse(compile_library(tmp_path, code, language="cpp", name=f"init{number}.so"))
+        assert constants.cudnn_compiled(again) == "8.0.5"
     assert constants.cudnn_compiled(linked) is None
     assert [constants.version_of(n) for n in (7605, 5110, 8907, 90100, 21602)] == [
         "7.6.5", "5.1.10", "8.9.7", "9.1.0", "2.16.2",
@@ -411,6 +416,10 @@ def test_records_are_kept_in_order_and_replaced_as_a_whole(tmp_path):
     ]  # fmt: skip
     assert [p.name for p in (tmp_path / "records").iterdir()] == ["x.jsonl"]
     assert Store(tmp_path / "records").of("x").keys() == {"1.9.0", "1.9.0.post1", "1.10.0"}
+    other = Store(tmp_path / "records")
+    other.put({"package": "x", "version": "2", "sha256": "2", "read": "full"})
+    store.put({"package": "x", "version": "3", "sha256": "3", "read": "full"})
+    assert Store(tmp_path / "records").of("x").keys() >= {"2", "3"}
     (tmp_path / "records" / "y.jsonl").write_text('{"version": "1"\n')
     with pytest.raises(UnreadableError, match="line 1"):
         Store(tmp_path / "records").of("y")
