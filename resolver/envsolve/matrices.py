@@ -234,7 +234,7 @@ class Facts:
     def way_evidence(self, row: schema.Row, way: schema.Way) -> schema.Evidence:
         """What a way of a row rests on. Raises DatabaseError when it names no known source."""
         scope = (row.evidence.get("ways") or row.evidence.get("*") or "").partition(":")[0]
-        found = self._evidence.get(f"{scope}:{way.evidence}")
+        found = self._evidence.get(f"{scope}:{way.evidence}") or self._evidence.get(way.evidence)
         if found is None:
             raise DatabaseError(f"no evidence for the way {way.reference!r}")
         return found

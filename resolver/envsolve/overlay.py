@@ -119,6 +119,7 @@ class Overlay:
         evidence = {field: f"{self.scope}:{key}" for field, key in given.items()}
         for key in sorted({*given.values(), *_way_keys(raw)} - set(self.evidence)):
             raise DatabaseError(f"{where}: evidence: no evidence of this file is called {key!r}")
+        raw = {**raw, **self._scoped_ways(raw)}
         if old is None:
             return {**raw, "evidence": evidence}
         fields = set(raw) - {*IDENTITY[model], "evidence", "notes"}
@@ -128,6 +129,13 @@ class Overlay:
         if silent := fields - set(evidence):
             raise DatabaseError(f"{where}: evidence: nothing is said for {', '.join(sorted(silent))}")
         return {**old.model_dump(mode="json", exclude_unset=True), **raw, "evidence": {**old.evidence, **evidence}}
+
+    def _scoped_ways(self, raw: dict[str, Any]) -> dict[str, Any]:
+        if not _way_keys(raw):
+            return {}
+        ways = (way if not isinstance(way, dict) else {**way, "evidence": f"{self.scope}:{way.get('evidence')}"}
+                for way in raw["ways"])  # fmt: skip
+        return {"ways": list(ways)}
 
     def apply_framework(self, name: str, old: schema.Framework | None) -> schema.Framework | None:
         """A framework with what this file says of it; the same object when it says nothing."""

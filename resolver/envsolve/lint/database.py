@@ -148,6 +148,12 @@ def label(table: str, row: schema.Row) -> str:
     return next((str(getattr(row, name)) for name in NAMES if getattr(row, name, None)), table)
 
 
+def keys(row: schema.Row) -> Iterator[str]:
+    """What a row rests on: its fields, and each way by which it can be had."""
+    yield from row.evidence.values()
+    yield from (way.evidence for way in getattr(row, "ways", ()))
+
+
 # -- the user's own facts ------------------------------------------------------------------------------------
 
 
@@ -191,7 +197,7 @@ def _overlay_rows(
     database.entries = [entry for entry in database.entries if id(entry) not in gone]
     database.entries += (Entry(overlay.name, label(table, row), row, framework) for row in new)
     evidence = database.evidence[overlay.name]
-    for key in (key for row in new for key in row.evidence.values() if key not in evidence):
+    for key in (key for row in new for key in keys(row) if key not in evidence):
         file, _, own = key.partition(":")
         if own in database.evidence.get(file, {}):
             evidence[key] = database.evidence[file][own]
@@ -201,4 +207,12 @@ def _scoped(entry: Entry) -> schema.Row:
     """A copy with evidence keys that say whose they are."""
     scoped = {field: key if key.startswith("facts/") else f"{entry.file}:{key}" for field, key in
               entry.row.evidence.items()}  # fmt: skip
-    return entry.row.model_copy(update={"evidence": scoped})
+    update: dict[str, Any] = {"evidence": scoped}
+    if ways := getattr(entry.row, "ways", ()):
+        update["ways"] = tuple(
+            way
+            if way.evidence.startswith("facts/")
+            else way.model_copy(update={"evidence": f"{entry.file}:{way.evidence}"})
+            for way in ways
+        )
+    return entry.row.model_copy(update=update)
