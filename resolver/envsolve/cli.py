@@ -36,6 +36,8 @@ Offline = Annotated[bool, typer.Option("--offline", help="use cached index pages
 Force = Annotated[bool, typer.Option("--force", help="overwrite files that were edited by hand")]
 Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 3 when it is out of date")]
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
+AnyFolder = Annotated[Text, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
+Pasted = Annotated[Text, typer.Option("--error", metavar="TEXT", help="say what this error means; - reads it")]
 Axis = Annotated[Text, typer.Argument(metavar="AXIS", help="python, cuda, os, tensorflow, ...")]
 Spec = Annotated[list[str], typer.Argument(metavar="PACKAGE==VERSION|CAP|GPU|IMAGE|'cuda 8.0'", show_default=False)]
 OwnFacts = Annotated[Texts, typer.Option("--facts", metavar="FILE", help="facts of your own over the database's")]
@@ -207,10 +209,19 @@ def _read_lock(folder: str) -> Any:
     return read_lock(Path(folder))
 
 
-def why(folder: Folder, axis: Axis = None, json: Json = False) -> None:
-    """Say which facts led to a lock, all of them or those of one axis."""
+def why(
+    folder: AnyFolder = None, axis: Axis = None, error: Pasted = None, facts: OwnFacts = None, json: Json = False
+) -> None:
+    """Say which facts led to a lock, all or those of one axis; or what an error means and what to pin."""
     from envsolve import explain
 
+    if error is not None:
+        _why_error(error, folder, axis, facts, json)
+        return
+    if folder is None:
+        raise UsageError(
+            "why: DIR is missing", hints=("envsolve why --help", "envsolve why --error TEXT"), code="missing-argument"
+        )
     stack = _read_lock(folder).stack
     text = explain.why(stack, axis)
     axes = list(dict.fromkeys(r.axis.rpartition(":")[2] for r in stack.reasons))
@@ -224,6 +235,23 @@ def why(folder: Folder, axis: Axis = None, json: Json = False) -> None:
         r.model_dump(mode="json") for r in stack.reasons if axis is None or axis in (r.axis, r.axis.partition(":")[2])
     ]
     emit_json({"schema": "envsolve/why-1", "reasons": reasons})
+
+
+def _why_error(error: str, folder: str | None, axis: str | None, own: Texts, json: bool) -> None:
+    """What a pasted error means; exit 1 when the database does not know it."""
+    from envsolve import causes, causes_text
+    from envsolve.pasted import read_pasted
+
+    if axis:
+        raise UsageError("an axis says nothing about --error", hints=(f"envsolve why {folder} --error TEXT",))
+    facts, lock = _facts(own), _read_lock(folder) if folder else None
+    diagnosis = causes.diagnose(read_pasted(error), facts, lock)
+    if json:
+        emit_json(causes_text.document(diagnosis, facts, lock))
+    else:
+        emit(causes_text.text(diagnosis, facts, lock))
+    if not diagnosis.found:
+        raise typer.Exit(Exit.NO_COMBINATION)
 
 
 def lock(
