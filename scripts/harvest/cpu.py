@@ -2,6 +2,8 @@
 
 Byte patterns also match inside of other instructions and data. So one count says nothing, and the ratio does: a library
 built for AVX loads its scalars by VEX instructions everywhere, one that picks code at run time only here and there.
+Only the head of the code is counted: a linker puts the library's own objects first and static archives (OpenBLAS, MKL,
+OpenCV, each with its own choice) behind them. MXNet 1.2.1 has 15 SSE loads in its first 64 MB and 187 762 behind.
 """
 
 from __future__ import annotations
@@ -17,17 +19,20 @@ _FMA = re.compile(rb"\xc4[\xe2\xc2\x62\x42][\x01-\xfd][\x98-\x9f\xa8-\xaf\xb8-\x
 # The first byte of an EVEX instruction, its two zero bits, its one bit.
 _EVEX = re.compile(rb"\x62[\xf1\xf2\xf3][\x05-\xfd][\x08\x28\x48]\x10")
 _CHUNK = 32 << 20
+HEAD = 64 << 20
+"""Bytes of code that count as the library's own."""
 
 
 def count(elf: Elf) -> dict[str, int | bool] | None:
-    """Counts in ``.text``, and whether the library needs AVX; None without such a section."""
+    """Counts in the head of ``.text``, its bytes, and whether the library needs AVX; None without such a section."""
     section = elf.section(".text")
     if section is None:
         return None
     found = dict.fromkeys(("sse", "vex", "fma", "evex"), 0)
-    for at in range(section.offset, section.offset + section.size, _CHUNK):
-        _add(found, elf.content, at, min(at + _CHUNK, section.offset + section.size))
-    return found | {"avx": found["vex"] > found["sse"]}
+    end = section.offset + min(section.size, HEAD)
+    for at in range(section.offset, end, _CHUNK):
+        _add(found, elf.content, at, min(at + _CHUNK, end))
+    return found | {"counted": end - section.offset, "avx": found["vex"] > found["sse"]}
 
 
 def _add(found: dict[str, int], content: Buffer, start: int, end: int) -> None:

@@ -49,6 +49,7 @@ Set = tuple[str, ...]
 class GpuCode:
     """What libraries hold. ``sets``: containers by what is in them; ``ptx_isa``: PTX entries of these by ISA version.
 
+    ``link_isa``: the same of the device linker's inputs, which tell the compiler and are not loaded.
     ``elsewhere``: containers in other data than nvcc's section; TensorFlow's MLIR kernels lie there.
     """
 
@@ -56,6 +57,7 @@ class GpuCode:
     elsewhere: Counter[Set] = field(default_factory=Counter)
     ptx_isa: Counter[str] = field(default_factory=Counter)
     cubins: Counter[str] = field(default_factory=Counter)
+    link_isa: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: GpuCode) -> None:
         """Count another library's code too."""
@@ -63,6 +65,7 @@ class GpuCode:
         self.elsewhere.update(other.elsewhere)
         self.ptx_isa.update(other.ptx_isa)
         self.cubins.update(other.cubins)
+        self.link_isa.update(other.link_isa)
 
 
 def architecture(name: str) -> tuple[str, int, str]:
@@ -160,6 +163,10 @@ def read(elf: Elf) -> GpuCode:
         _scan(elf.content, 0, len(elf.content), code)
         return code
     for section in elf.sections:
+        if section.name in _NOT_LOADED:
+            inputs = GpuCode()
+            _walk(elf.content, section, inputs)
+            code.link_isa.update(inputs.ptx_isa)
         if section.name in _NOT_LOADED or not _DATA.match(section.name):
             continue
         if "nv_fatbin" in section.name:

@@ -17,6 +17,7 @@ from harvest.transport import Pieces, Source
 from harvest.zipdir import Member
 
 _LIBRARY = re.compile(r"\.so(\.[0-9A-Za-z_.]+)?$|\.so-[^/]*$")
+_HELPER = re.compile(r"lib(mkl|iomp|opencv|dnnl|openblas|gfortran|triton)")
 _PROGRAM_SIZE = 64 << 10
 _EXECUTABLE = 2
 _PREFIXES = ("GLIBC", "GLIBCXX", "CXXABI")
@@ -50,8 +51,8 @@ def candidates(members: Sequence[Member]) -> list[Member]:
 
 
 def main_member(members: Sequence[Member]) -> Member | None:
-    """The largest library that is not NVIDIA's: what the wheel is about."""
-    own = [m for m in members if _LIBRARY.search(m.name) and not strings.is_cuda(m.base)]
+    """The largest library that is not NVIDIA's, nor a helper that picks its code at run time: what the wheel is about."""
+    own = [m for m in members if _LIBRARY.search(m.name) and not strings.is_cuda(m.base) and not _HELPER.match(m.base)]
     return max(own, key=lambda m: (m.size, m.name), default=None)
 
 
@@ -108,7 +109,7 @@ def _linking(library: Elf, member: Member, found: Native) -> None:
 def _gpu(library: Elf, member: Member, found: Native) -> None:
     code = fatbin.read(library)
     if not strings.is_cuda(member.base):
-        if code.sets or code.cubins or code.elsewhere:
+        if code.sets or code.cubins or code.elsewhere or code.link_isa:
             found.gpu.setdefault(member.base, GpuCode()).add(code)
         return
     if code.sets or code.cubins:

@@ -105,7 +105,7 @@ def read_full(source: Source, reading: Reading, note: Note | None = None) -> Rec
     record, members, stated = read_cheap(source, reading)
     found = read_native(source, members, count_cpu=reading.count_cpu, note=note, folder=reading.folder)
     stated_lists = sorted(found.stated)
-    evidence = stated.evidence | found.evidence | _linked(found) | _isa(_main(found)[1], reading.ptx_isa)
+    evidence = stated.evidence | found.evidence | _linked(found) | _isa(found, reading.ptx_isa)
     if "capabilities" not in evidence and len(stated_lists) == 1:
         evidence["arch_string"] = stated_lists[0]
     record |= {"read": "full", **_floors(found), **_names(found), **_gpu(found, stated_lists), **_versions(evidence)}
@@ -143,9 +143,11 @@ def _linked(found: Native) -> dict[str, str]:
     return evidence
 
 
-def _isa(code: GpuCode, releases: Mapping[str, str]) -> dict[str, str]:
-    """The CUDA release of most of the own PTX (nvcc's: others choose an older ISA)."""
-    best = min(code.ptx_isa, key=lambda isa: (-code.ptx_isa[isa], version_key(isa)), default="")
+def _isa(found: Native, releases: Mapping[str, str]) -> dict[str, str]:
+    """The CUDA release of most of the own PTX (nvcc's: others choose an older ISA), else of the linker's inputs."""
+    linked = sum((code.link_isa for code in found.gpu.values()), Counter[str]())
+    counts = _main(found)[1].ptx_isa or linked
+    best = min(counts, key=lambda isa: (-counts[isa], version_key(isa)), default="")
     return {"cuda_from_ptx_isa": releases[best]} if best in releases else {}
 
 

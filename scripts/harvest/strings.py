@@ -105,4 +105,6 @@ def compilers(elf: Elf) -> set[str]:
     if section is None or section.size > 1 << 20:
         return set()
     raw = elf.content[section.offset : section.offset + section.size]
-    return {line.decode("utf-8", "replace").strip() for line in raw.split(b"\0") if line.strip()}
+    lines = (line.decode("utf-8", "replace").strip() for line in raw.split(b"\0"))
+    # Intel's compiler writes its whole command line for each source file.
+    return {line.removeprefix("-?comment:").partition("  : ")[0] for line in lines if line}

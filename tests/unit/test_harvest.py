@@ -42,7 +42,11 @@ SINGLE = container(entry("sm_35"))
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
     """A library with GPU code in nvcc's section, in its link input, and elsewhere."""
-    sections = {".nv_fatbin": MANY * 3 + SINGLE, "__nv_relfatbin": container(entry("sm_20")), ".rodata.mlir": SINGLE}
+    sections = {
+        ".nv_fatbin": MANY * 3 + SINGLE,
+        "__nv_relfatbin": container(entry("sm_20"), entry("compute_20", (6, 0))),
+        ".rodata.mlir": SINGLE,
+    }
     folder = tmp_path_factory.mktemp("library")
     return compile_library(folder, CODE, section=sections, options=("-Wl,-z,execstack", "-Wl,-soname,libx.so.3"))
 
@@ -88,6 +92,7 @@ def test_containers_are_kept_apart(library):
     assert code.sets == {NAMES: 3, ("sm_35",): 1}
     assert code.elsewhere == {("sm_35",): 1}
     assert code.ptx_isa == {"6.3": 3}
+    assert code.link_isa == {"6.0": 1}
 
 
 def test_the_deciding_set_is_no_union():
