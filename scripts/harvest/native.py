@@ -51,7 +51,7 @@ def candidates(members: Sequence[Member]) -> list[Member]:
 
 
 def main_member(members: Sequence[Member]) -> Member | None:
-    """The largest library that is not NVIDIA's, nor a helper that picks its code at run time: what the wheel is about."""
+    """The largest library that is not NVIDIA's, nor a helper that picks its code at run time."""
     own = [m for m in members if _LIBRARY.search(m.name) and not strings.is_cuda(m.base) and not _HELPER.match(m.base)]
     return max(own, key=lambda m: (m.size, m.name), default=None)
 
