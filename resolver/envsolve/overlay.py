@@ -85,7 +85,7 @@ class Overlay:
     @property
     def scope(self) -> str:
         """What its evidence keys begin with, so that they are no other file's."""
-        return f"facts/{Path(self.name).name.replace(':', '_')}"
+        return f"facts/{Path(self.name).name.replace(':', '_')}#{self.digest[:8]}"
 
     def scoped_evidence(self) -> dict[str, schema.Evidence]:
         """Its evidence by scoped key; the source says that it comes from this file."""
