@@ -21,8 +21,11 @@ INPUTS = Path(__file__).resolve().parent / "inputs"
 
 SAME_BINARY = 0.02
 """Two wheels of one minor series whose sizes differ by less than this share count as built alike."""
-WHEEL = "wheel-"
-"""How the evidence keys begin that this module makes: ``wheel-PACKAGE-VERSION``."""
+WHEEL = "wheels-"
+"""How the evidence keys begin that this module makes: one for all records of a package.
+
+A key for each wheel would be nearer to the source, but what an answer says of several releases at once it says of
+those with one source: it would repeat itself for every patch release. The record has each wheel's name and hash."""
 GPU_FACTS = ("cuda", "cudnn", "sass", "ptx")
 """Facts that say nothing of a build without a GPU."""
 
@@ -31,7 +34,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Measured:
-    """One wheel that was read. ``key``: its evidence; ``source``: that evidence's, where it is made here."""
+    """One wheel that was read. ``key``: its evidence; ``source``: that evidence's, where it is made here.
+
+    ``checked``: the day it was read, where that is known.
+    """
 
     package: str
     version: str
@@ -56,9 +62,8 @@ def by_record(record: Row) -> Measured:
     """A line of ``records/PACKAGE.jsonl``; what it does not know is left out."""
     package, version = record["package"], record["version"]
     facts = {key: value for key, value in facts_of(record).items() if value is not None and key != "size"}
-    source = f"{record['filename']} (sha256 {record['sha256']})"
-    key = f"{WHEEL}{package}-{version}"
-    return Measured(package, version, record["size"], key, facts, source, record.get("checked"))
+    source = f"released wheels of {package}, read over HTTP ranges: scripts/inputs/records/{package}.jsonl"
+    return Measured(package, version, record["size"], f"{WHEEL}{package}", facts, source, record.get("checked"))
 
 
 def read_measured(inputs: Path = INPUTS) -> list[Measured]:
@@ -110,15 +115,13 @@ def merged(wheels: Iterable[Measured], devices: Iterable[str]) -> tuple[Row, dic
 
 
 def wheel_evidence(keys: Iterable[str], measured: Iterable[Measured], old: Row, today: str) -> dict[str, Row]:
-    """The entries of a file's evidence table for these keys; an entry that says the same keeps its date."""
-    sources: dict[str, dict[str, str | None]] = {}
-    for wheel in measured:
-        if wheel.source:
-            sources.setdefault(wheel.key, {})[wheel.source] = wheel.checked
+    """The entries of a file's evidence table for these keys; where no record knows its day, the first run's stays."""
     entries: dict[str, Row] = {}
-    for key in sorted(set(keys) & set(sources)):
-        source = "; ".join(sorted(sources[key]))
-        same = old.get(key, {}).get("source") == source
-        seen = max(filter(None, sources[key].values()), default=old[key]["checked"] if same else today)
-        entries[key] = {"source": source, "checked": seen, "how": "measured"}
+    for key in sorted(set(keys)):
+        wheels = [wheel for wheel in measured if wheel.key == key and wheel.source]
+        if wheels:
+            first = old[key]["checked"] if key in old else today
+            seen = max((wheel.checked for wheel in wheels if wheel.checked), default=first)
+            notes = "each record names its wheel and the wheel's sha256"
+            entries[key] = {"source": wheels[0].source, "checked": seen, "how": "measured", "notes": notes}
     return entries
