@@ -222,19 +222,14 @@ def _gpu(found: Native, stated: Sequence[str]) -> Record:
 
 
 def same(record: Record, twin: Record) -> Record:
-    """A record by evidence that the libraries are those of another wheel of which all was read."""
-    own = ("requires_dist", "members", "native_size", "unreadable")
-    copied = {
-        k: v for k, v in twin.items() if k not in (*record, "files") or k in ("cuda", "cudnn", "nccl", "evidence")
-    }
-    evidence = twin["evidence"] | record["evidence"]
+    """A cheap record, made whole by evidence that the libraries are those of another wheel of which all was read."""
+    read_before = {k: v for k, v in twin.items() if k not in record and k not in ("why_full", "same_as")}
     return (
-        copied
-        | {k: record[k] for k in own if k in record}
+        record
+        | read_before
         | {
             "read": "same",
             "same_as": f"{twin['package']}=={twin['version']} {twin['sha256']}",
-            "bundled_libs": record["bundled_libs"],
-            **_versions(evidence),
+            **_versions(twin["evidence"] | record["evidence"]),
         }
     )

@@ -120,7 +120,7 @@ class Run:
             return base | read_cheap(source, reading)[0], source.fetched
         twin = self._twin(release, source)
         if twin is not None:
-            return base | same(read_cheap(source, reading)[0], twin), source.fetched
+            return same(base | read_cheap(source, reading)[0], twin), source.fetched
         return base | {"why_full": release.full} | read_full(source, reading), source.fetched
 
     def _twin(self, release: Release, source: Remote) -> Record | None:

@@ -252,7 +252,7 @@ def test_same_libraries_need_no_second_read(packed):
     full = read_full(Local(packed), READING) | {"package": "a", "version": "1", "sha256": "f", "files": [1], "size": 9}
     cheap = read_cheap(Local(packed), READING)[0]
     base = {"package": "b", "version": "1", "sha256": "e", "files": [], "size": 8}
-    record = base | same(base | cheap, full)
+    record = same(base | cheap, full)
     assert record["read"] == "same"
     assert record["same_as"] == "a==1 f"
     assert record["sass"] == full["sass"]
