@@ -312,11 +312,12 @@ def test_the_options_with_values_are_known_to_dispatch(tmp_path):
     """A new option that takes a value must be listed, or a command after it is not found."""
     import typer
 
-    app = typer.Typer(add_completion=False)
-    app.command()(COMMANDS["solve"])
-    found = {
-        o for p in typer.main.get_command(app).params if p.param_type_name == "option" and not p.is_flag for o in p.opts
-    }
+    found = set()
+    for command in COMMANDS.values():
+        app = typer.Typer(add_completion=False)
+        app.command()(command)
+        parameters = typer.main.get_command(app).params
+        found |= {o for p in parameters if p.param_type_name == "option" and not p.is_flag for o in p.opts}
     assert found - {"--help"} == VALUE_OPTIONS
 
 
