@@ -1,11 +1,13 @@
 """Bring the builds in ``matrices/frameworks/`` up to what the package index holds: ``update_frameworks.py [NAME ...]``.
 
-Reads the index through the user's own pip configuration, adds what was read out of the binaries
-(``inputs/measured_wheels.json``) and what is documented (``inputs/frameworks/NAME.json``), and prints a unified diff.
-Nothing is written without ``--force``; a drop in builds that looks like a broken index is refused.
+Reads the index through the user's own pip configuration, adds what was read out of the binaries (``inputs/records``
+and ``inputs/measured_wheels.json``, see ``wheel_facts.py``) and what is documented (``inputs/frameworks/NAME.json``),
+and prints a unified diff. Nothing is written without ``--force``; a drop in builds that looks like a broken index is
+refused. To run it again is always safe: what the index, the records and the plan say has not changed stays as it is.
 
-Only builds with origin "index" are made here. Everything else in those files is kept as it stands: evidence,
-substitutes, pairings, reports, and the builds of other origins.
+Only builds with origin "index" are made here, and the evidence of what was read out of wheels. Everything else in those
+files is kept as it stands: evidence, substitutes, pairings, reports, and the builds of other origins. A new framework
+begins with a plan and a ``matrices/frameworks/NAME.json`` that has its name, module, evidence and no builds.
 
 Exit: 0 no difference, or written; 3 differences, not written; 4 the index does not answer; 7 refused or invalid.
 """
@@ -19,27 +21,26 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
+from wheel_facts import INPUTS, WHEEL, Measured, covers, merged, read_measured, spoken_for, wheel_evidence
 
 from envsolve.errors import EnvsolveError, Exit
 from envsolve.facts import Build, Framework
 from envsolve.lock.index import Index
 from envsolve.lock.pages import File
 from envsolve.lock.pipconfig import user_config
+from envsolve.lock.requirement import parse_specifier
 from envsolve.matrices import load
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMEWORKS = ROOT / "matrices" / "frameworks"
-INPUTS = ROOT / "scripts" / "inputs"
 PLANS = INPUTS / "frameworks"
 
-SAME_BINARY = 0.02
-"""Two wheels of one minor series whose sizes differ by less than this share count as built alike."""
 LOST_SHARE = 0.02
 """More builds of a project lost than this share: the index is more likely broken than the builds deleted."""
 
@@ -59,9 +60,11 @@ class Plan:
     """What is wanted of one framework and what is known of its builds beyond the index.
 
     ``projects``: versions wanted, by project. ``rules``: fields of all matching rules, later over earlier; what was
-    read from the binary wins over all; ``source_pythons`` are the Pythons that a source archive, or a wheel for any
-    Python of a major version, serves; ``evidence`` is a key of the framework file's evidence table. ``borrow``:
-    packages whose shared objects are those of another at the same version. ``skip``: PACKAGE==VERSION -> why not.
+    read from the binary wins over all; ``packages`` may hold patterns ("mxnet-cu*"); ``source_pythons`` are the Pythons
+    that a source archive, or a wheel for any Python of a major version, serves; ``evidence`` is a key of the framework
+    file's evidence table. ``borrow``: packages whose shared objects are those of another at the same version.
+    ``skip``: PACKAGE==VERSION -> why not. ``prereleases``: projects whose pre-releases are wanted too, for their last
+    releases are called that.
     """
 
     projects: dict[str, str]
@@ -69,6 +72,7 @@ class Plan:
     borrow: list[Rule]
     pythons: frozenset[str]
     skip: dict[str, str] = field(default_factory=dict)
+    prereleases: tuple[str, ...] = ()
 
 
 def read_plan(name: str) -> Plan:
@@ -80,20 +84,12 @@ def read_plan(name: str) -> Plan:
     return Plan(**plan, pythons=frozenset(load(ROOT / "matrices").pythons))
 
 
-def read_measured() -> list[Row]:
-    """What was read out of released wheels, one row a wheel."""
-    rows: list[Row] = json.loads((INPUTS / "measured_wheels.json").read_text())["rows"]
-    return rows
-
-
-def covers(specifier: str, version: str) -> bool:
-    """Whether a PEP 440 specifier holds for a version."""
-    return SpecifierSet(specifier).contains(Version(version), prereleases=True)
-
-
 @dataclass(frozen=True)
 class Artefact:
-    """A file of the index as a means to install a version: its Pythons ('X.Y', or 'X' for any of that major)."""
+    """A file of the index as a means to install a version.
+
+    ``pythons``: 'X.Y'; 'X.Y+' for that and later ones; 'X' for any of a major version, as far as it is known to run.
+    """
 
     file: File
     version: str
@@ -102,12 +98,17 @@ class Artefact:
 
 
 def _tag_python(interpreter: str, abi: str) -> str | None:
-    """'cp36', 'cp36m' -> '3.6'; 'py3', 'none' -> '3'; None where a usual Linux Python cannot take it."""
+    """'cp36', 'cp36m' -> '3.6'; 'cp37', 'abi3' -> '3.7+'; 'py3', 'none' -> '3'; None where no usual Python takes it."""
     if interpreter.startswith("py") and abi == "none":
         return interpreter[2:3] if len(interpreter) == len("py3") else f"{interpreter[2]}.{interpreter[3:]}"
-    if not interpreter.startswith("cp") or abi in ("cp27m", "abi3") or abi.endswith("t"):
+    if not interpreter.startswith("cp") or abi == "cp27m" or abi.endswith("t"):
         return None
-    return f"{interpreter[2]}.{interpreter[3:]}"
+    return f"{interpreter[2]}.{interpreter[3:]}{'+' * (abi == 'abi3')}"
+
+
+def _fits(platform: str) -> bool:
+    """Whether a platform tag is of the Linux that envsolve builds for: x86_64 with glibc."""
+    return platform == "any" or (platform.endswith("x86_64") and platform.startswith(("linux", "manylinux")))
 
 
 def artefact(file: File) -> Artefact | None:
@@ -115,20 +116,19 @@ def artefact(file: File) -> Artefact | None:
     try:
         if file.is_wheel:
             _, version, _, tags = parse_wheel_filename(file.filename)
-            fits = [t for t in tags if t.platform == "any" or ("linux" in t.platform and t.platform.endswith("x86_64"))]
-            found = {p for t in fits if (p := _tag_python(t.interpreter, t.abi))}
+            found = {p for t in tags if _fits(t.platform) and (p := _tag_python(t.interpreter, t.abi))}
             return Artefact(file, str(version), tuple(sorted(found)), True) if found else None
-        _, version = parse_sdist_filename(file.filename)
+        _, version = parse_sdist_filename(file.filename.replace(".tar.bz2", ".tar.gz"))
     except (InvalidWheelFilename, InvalidSdistFilename):
         return None
     return Artefact(file, str(version), ("2", "3"), False)
 
 
-def by_version(files: Iterable[File], wanted: str) -> dict[str, list[Artefact]]:
-    """The wanted final releases: wheels where there are any, else the source archives."""
+def by_version(files: Iterable[File], wanted: str, *, prereleases: bool = False) -> dict[str, list[Artefact]]:
+    """The wanted releases: wheels where there are any, else the source archives."""
     found: dict[str, list[Artefact]] = {}
     for item in filter(None, map(artefact, files)):
-        if not Version(item.version).is_prerelease and covers(wanted, item.version):
+        if (prereleases or not Version(item.version).is_prerelease) and covers(wanted, item.version):
             found.setdefault(item.version, []).append(item)
     return {
         version: [i for i in items if i.wheel] or items
@@ -136,17 +136,26 @@ def by_version(files: Iterable[File], wanted: str) -> dict[str, list[Artefact]]:
     }
 
 
-def _pythons(items: Sequence[Artefact], known: Sequence[str]) -> dict[str, str]:
-    """'X.Y' -> upload date of its file; ``known``: the Pythons that a file for any of a major version runs on."""
+def _pythons(items: Sequence[Artefact], known: Sequence[str], every: Iterable[str]) -> dict[str, str]:
+    """'X.Y' -> upload date of its file.
+
+    ``known``: the Pythons that a file for any of a major version runs on; ``every``: those of the database.
+    """
     found: dict[str, str] = {}
     for item in items:
-        for python in item.pythons:
-            names = [python] if "." in python else [k for k in known if k.split(".")[0] == python]
-            for name in names:
-                limit = item.file.requires_python
-                if not limit or SpecifierSet(limit).contains(f"{name}.99"):
-                    found[name] = min(item.file.day, found.get(name, item.file.day))
+        limit = parse_specifier(item.file.requires_python or "")
+        for name in (name for python in item.pythons for name in _named(python, known, every)):
+            if limit is None or limit.contains(f"{name}.99"):
+                found[name] = min(item.file.day, found.get(name, item.file.day))
     return {name: found[name] for name in sorted(found, key=Version)}
+
+
+def _named(python: str, known: Iterable[str], every: Iterable[str]) -> list[str]:
+    """The 'X.Y' that an artefact's Python stands for."""
+    if python.endswith("+"):
+        first = Version(python[:-1])
+        return [name for name in every if Version(name) >= first and Version(name).major == first.major]
+    return [python] if "." in python else [name for name in known if name.split(".")[0] == python]
 
 
 def _documented(package: str, version: str, rules: Iterable[Rule]) -> tuple[Row, dict[str, str]]:
@@ -154,55 +163,35 @@ def _documented(package: str, version: str, rules: Iterable[Rule]) -> tuple[Row,
     values: Row = {}
     evidence: dict[str, str] = {}
     for rule in rules:
-        if package in rule.get("packages", [package]) and covers(rule["versions"], version):
+        named = any(fnmatchcase(package, pattern) for pattern in rule.get("packages", ["*"]))
+        if named and covers(rule["versions"], version):
             values |= rule["set"]
             evidence |= dict.fromkeys(rule["set"], rule["evidence"])
     return values, evidence
 
 
-def nearest(
-    package: str, version: str, sizes: Sequence[int], measured: Iterable[Row], borrow: Iterable[Rule]
+def build_row(
+    package: str, version: str, items: Sequence[Artefact], plan: Plan, measured: Sequence[Measured]
 ) -> Row | None:
-    """The measured wheel that speaks for a build: itself, one that is the same binary, else a like-sized neighbour.
-
-    A neighbour is another patch release of the same minor series, of the same project, within SAME_BINARY of its size.
-    """
-    twin = next((r["from"] for r in borrow if r["package"] == package and covers(r["versions"], version)), package)
-    candidates = [
-        row
-        for row in measured
-        if row["package"] in (package, twin)
-        and Version(row["version"]).release[:2] == Version(version).release[:2]
-        and any(abs(size - row["size"]) <= SAME_BINARY * size for size in sizes)
-    ]
-    wanted = Version(version)
-
-    def distance(row: Row) -> tuple[int, int, bool]:
-        patch = Version(row["version"]).micro - wanted.micro
-        return (abs(patch), -patch, row["package"] != package)
-
-    return min(candidates, key=distance, default=None)
-
-
-def build_row(package: str, version: str, items: Sequence[Artefact], plan: Plan, measured: Sequence[Row]) -> Row | None:
     """The database row of one release; None when no Python of the database can install it."""
     values, evidence = _documented(package, version, plan.rules)
     known = values.pop("source_pythons", ())
     if "source_pythons" in evidence:
         evidence["pythons"] = evidence.pop("source_pythons")
-    pythons = {name: day for name, day in _pythons(items, known).items() if name in plan.pythons}
+    found = _pythons(items, known, plan.pythons)
+    pythons = {name: day for name, day in found.items() if name in plan.pythons}
     if not pythons:
         return None
     row: Row = {"package": package, "version": version, "released": min(pythons.values()), "pythons": pythons}
     if not any(item.wheel for item in items):
         row["source_only"] = True
     sizes = [item.file.size for item in items if item.wheel]
-    found = nearest(package, version, sizes, measured, plan.borrow)
-    if found:
-        values |= found["facts"]
-        evidence |= dict.fromkeys(found["facts"], found["evidence"])
-        if found["version"] != version:
-            values["measured_from"] = found["version"]
+    wheels = spoken_for(package, version, sizes, measured, plan.borrow)
+    facts, keys, read = merged(wheels, values.get("devices", ()))
+    values |= facts
+    evidence |= keys
+    if read and read != version:
+        values["measured_from"] = read
     if sizes:
         values["size"] = max(sizes)
     notes = [values.pop("notes", None), _yanked(items)]
@@ -223,9 +212,9 @@ def _yanked(items: Sequence[Artefact]) -> str | None:
     return f"yanked later: {', '.join(files)}" if files else None
 
 
-def project_rows(package: str, files: Iterable[File], plan: Plan, measured: Sequence[Row]) -> list[Row]:
+def project_rows(package: str, files: Iterable[File], plan: Plan, measured: Sequence[Measured]) -> list[Row]:
     """The rows of one project, oldest release first."""
-    releases = by_version(files, plan.projects[package])
+    releases = by_version(files, plan.projects[package], prereleases=package in plan.prereleases)
     rows = (
         build_row(package, v, items, plan, measured)
         for v, items in releases.items()
@@ -234,7 +223,7 @@ def project_rows(package: str, files: Iterable[File], plan: Plan, measured: Sequ
     return [row for row in rows if row]
 
 
-def updated(content: Row, rows: dict[str, list[Row]], today: date) -> Row:
+def updated(content: Row, rows: dict[str, list[Row]], today: date, measured: Sequence[Measured] = ()) -> Row:
     """The file's content with the index builds of these projects replaced; untouched projects keep their date."""
     old = {p: [b for b in content["builds"] if b["package"] == p and b.get("origin", "index") == "index"] for p in rows}
     fresh = {p for p in rows if rows[p] != old[p]}
@@ -246,13 +235,24 @@ def updated(content: Row, rows: dict[str, list[Row]], today: date) -> Row:
             entry["checked"] = today.isoformat()
         evidence[key] = evidence.get(key, {}) | entry
     kept = [b for b in content["builds"] if b["package"] not in rows or b.get("origin", "index") != "index"]
-    return content | {"evidence": evidence, "builds": [row for p in rows for row in rows[p]] + kept}
+    new = content | {"builds": [row for p in rows for row in rows[p]] + kept}
+    return new | {"evidence": _swept(evidence, new, measured, today)}
+
+
+def _swept(evidence: dict[str, Row], content: Row, measured: Sequence[Measured], today: date) -> dict[str, Row]:
+    """The evidence table with what this run measures by, and without what measurements no longer rest on."""
+    tables = ("builds", "substitutes", "pairings", "reports")
+    used = {key for table in tables for row in content.get(table, ()) for key in row["evidence"].values()}
+    known = {wheel.key for wheel in measured}
+    kept = {k: v for k, v in evidence.items() if k in used or not (k in known or k.startswith(WHEEL))}
+    return kept | wheel_evidence(used, measured, evidence, today.isoformat())
 
 
 def check_drop(content: Row, rows: dict[str, list[Row]]) -> None:
     """Raises RefusedError when more builds vanish than a maintainer is likely to have deleted."""
     for package, new in rows.items():
-        old = {b["version"] for b in content["builds"] if b["package"] == package}
+        mine = [b for b in content["builds"] if b["package"] == package]
+        old = {b["version"] for b in mine if b.get("origin", "index") == "index"}
         lost = sorted(old - {row["version"] for row in new}, key=Version)
         if lost and len(lost) > LOST_SHARE * len(old):
             raise RefusedError(
@@ -285,12 +285,19 @@ def update(name: str, index: Index, today: date, *, allow_drop: bool = False) ->
     """
     path = FRAMEWORKS / f"{name}.json"
     plan, measured = read_plan(name), read_measured()
+    if not path.exists():
+        raise RefusedError(
+            f"there is no {path.relative_to(ROOT)}", hints=("write it: name, module, evidence and 'builds': []",)
+        )
     old = path.read_text()
     content: Row = json.loads(old)
-    rows = {package: project_rows(package, index.project(package).files, plan, measured) for package in plan.projects}
+    projects = {package: index.project(package) for package in plan.projects}
+    if missing := [package for package, project in projects.items() if not project.known]:
+        raise RefusedError(f"the index has no project {', '.join(missing)}")
+    rows = {package: project_rows(package, project.files, plan, measured) for package, project in projects.items()}
     if not allow_drop:
         check_drop(content, rows)
-    new = updated(content, rows, today)
+    new = updated(content, rows, today, measured)
     Framework.model_validate(new)
     return old, dumps(new)
 

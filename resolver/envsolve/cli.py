@@ -36,8 +36,11 @@ Offline = Annotated[bool, typer.Option("--offline", help="use cached index pages
 Force = Annotated[bool, typer.Option("--force", help="overwrite files that were edited by hand")]
 Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 3 when it is out of date")]
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
+AnyFolder = Annotated[Text, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
+Pasted = Annotated[Text, typer.Option("--error", metavar="TEXT", help="say what this error means; - reads it")]
 Axis = Annotated[Text, typer.Argument(metavar="AXIS", help="python, cuda, os, tensorflow, ...")]
-Spec = Annotated[str, typer.Argument(metavar="PACKAGE==VERSION", show_default=False)]
+Spec = Annotated[list[str], typer.Argument(metavar="PACKAGE==VERSION|CAP|GPU|IMAGE|'cuda 8.0'", show_default=False)]
+OwnFacts = Annotated[Texts, typer.Option("--facts", metavar="FILE", help="facts of your own over the database's")]
 Table = Annotated[Text, typer.Argument(metavar="TABLE", show_default=False)]
 
 
@@ -51,6 +54,7 @@ def solve(
     accept: Accepted = None,
     as_of: AsOf = None,
     backend: BackendName = None,
+    facts: OwnFacts = None,
     build: BuildIt = False,
     prefix: Prefix = None,
     dry_run: DryRun = False,
@@ -72,6 +76,7 @@ def solve(
     typed = {
         "targets": targets, "gpu": gpu, "require_gpu": require_gpu, "driver": driver, "python": python,
         "os": os_name, "accept": accept, "as_of": as_of, "backend": _backend(backend, prefix), "output": output,
+        "facts": facts,
     }  # fmt: skip
     options |= {name: value for name, value in typed.items() if value not in (None, [])}
     words, folder = options.pop("targets", ()), Path(options.pop("output", "envsolve"))
@@ -204,10 +209,19 @@ def _read_lock(folder: str) -> Any:
     return read_lock(Path(folder))
 
 
-def why(folder: Folder, axis: Axis = None, json: Json = False) -> None:
-    """Say which facts led to a lock, all of them or those of one axis."""
+def why(
+    folder: AnyFolder = None, axis: Axis = None, error: Pasted = None, facts: OwnFacts = None, json: Json = False
+) -> None:
+    """Say which facts led to a lock, all or those of one axis; or what an error means and what to pin."""
     from envsolve import explain
 
+    if error is not None:
+        _why_error(error, folder, axis, facts, json)
+        return
+    if folder is None:
+        raise UsageError(
+            "why: DIR is missing", hints=("envsolve why --help", "envsolve why --error TEXT"), code="missing-argument"
+        )
     stack = _read_lock(folder).stack
     text = explain.why(stack, axis)
     axes = list(dict.fromkeys(r.axis.rpartition(":")[2] for r in stack.reasons))
@@ -223,8 +237,30 @@ def why(folder: Folder, axis: Axis = None, json: Json = False) -> None:
     emit_json({"schema": "envsolve/why-1", "reasons": reasons})
 
 
+def _why_error(error: str, folder: str | None, axis: str | None, own: Texts, json: bool) -> None:
+    """What a pasted error means; exit 1 when the database does not know it."""
+    from envsolve import causes, causes_text
+    from envsolve.pasted import read_pasted
+
+    if axis:
+        raise UsageError("an axis says nothing about --error", hints=(f"envsolve why {folder} --error TEXT",))
+    facts, lock = _facts(own), _read_lock(folder) if folder else None
+    diagnosis = causes.diagnose(read_pasted(error), facts, lock)
+    if json:
+        emit_json(causes_text.document(diagnosis, facts, lock))
+    else:
+        emit(causes_text.text(diagnosis, facts, lock))
+    if not diagnosis.found:
+        raise typer.Exit(Exit.NO_COMBINATION)
+
+
 def lock(
-    folder: Folder, check: Check = False, force: Force = False, offline: Offline = False, quiet: Quiet = False
+    folder: Folder,
+    check: Check = False,
+    force: Force = False,
+    facts: OwnFacts = None,
+    offline: Offline = False,
+    quiet: Quiet = False,
 ) -> None:
     """Lock a folder again from its own request, or check that nothing would change."""
     from envsolve import folder as folders
@@ -232,7 +268,7 @@ def lock(
 
     old, talk = _read_lock(folder), Talk(quiet)
     with talk.step("lock"):
-        new = pipeline.relock(old, offline=offline, talk=talk)
+        new = pipeline.relock(old, facts=_facts(facts) if facts else None, offline=offline, talk=talk)
     if check:
         pipeline.check_lock(old, new)
         talk.say(f"{folder} is up to date")
@@ -274,35 +310,42 @@ def scan(path: str, json: Json = False) -> None:  # noqa: ARG001  (the contract'
     )
 
 
-def matrix_show(spec: Spec, json: Json = False) -> None:
-    """Print the records of a build, each fact with its source."""
+def _facts(own: Texts) -> Any:
+    """The database, with the user's own facts over it."""
+    from envsolve.config import defaults
     from envsolve.matrices import load
-    from envsolve.matrix_view import records, show_text
 
-    found = records(spec, load())
+    return load(overlays=own or defaults().get("facts", ()))
+
+
+def matrix_show(spec: Spec, facts: OwnFacts = None, json: Json = False) -> None:
+    """Print what is known of a build, a cap, a GPU, an image, a CUDA release, ..., each fact with its source."""
+    from envsolve.matrix_view import show, show_text
+
+    document = show(" ".join(spec), _facts(facts))
     if json:
-        emit_json({"schema": "envsolve/builds-1", "builds": found})
+        emit_json(document)
     else:
-        emit(show_text(found))
+        emit(show_text(document))
 
 
-def matrix_list(kind: Table = None, json: Json = False) -> None:
+def matrix_list(kind: Table = None, facts: OwnFacts = None, json: Json = False) -> None:
     """List frameworks, gpus, cuda, cudnn, systems, images, pythons or caps; or a framework's builds."""
-    from envsolve.matrices import load
-    from envsolve.matrix_view import listing
+    from envsolve.matrix_list import listing, listing_text
 
-    rows = listing(kind, load())
+    rows = listing(kind, _facts(facts))
     if json:
-        emit_json({"schema": "envsolve/list-1", "rows": rows})
+        emit_json({"schema": "envsolve/list-2", "rows": rows})
     else:
-        emit("\n".join(rows))
+        emit(listing_text(rows))
 
 
-def matrix_lint(json: Json = False) -> None:
-    """Check the database for meaning; exit 7 when a rule is broken."""
+def matrix_lint(facts: OwnFacts = None, json: Json = False) -> None:
+    """Check the database, and facts of your own, for meaning; exit 7 when a rule is broken."""
     from envsolve.lint import lint
+    from envsolve.overlay import read_overlay
 
-    findings = lint()
+    findings = lint(None, [read_overlay(path) for path in facts or ()])
     if json:
         emit_json({"schema": "envsolve/lint-1", "findings": [f._asdict() for f in findings]})
     else:
@@ -312,12 +355,11 @@ def matrix_lint(json: Json = False) -> None:
         raise typer.Exit(Exit.BAD_DATABASE)
 
 
-def matrix_stats(json: Json = False) -> None:
+def matrix_stats(facts: OwnFacts = None, json: Json = False) -> None:
     """Count what the database knows, how it was come by, and what is unknown."""
-    from envsolve.matrices import load
-    from envsolve.matrix_view import statistics, statistics_text
+    from envsolve.matrix_stats import statistics, statistics_text
 
-    stats = statistics(load())
+    stats = statistics(_facts(facts))
     if json:
         emit_json({"schema": "envsolve/stats-1", **stats})
     else:

@@ -24,6 +24,8 @@ def command_line(request: Request) -> str:
     ):
         if value:
             words += [option, value]
+    for facts in request.facts:
+        words += ["--facts", facts]
     for accepted in request.accept:
         words += ["--accept", accepted]
     return shlex.join(words)

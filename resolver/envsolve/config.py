@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from envsolve.matrices import Facts
     from envsolve.wanted import Found
 
-LISTS = ("targets", "gpu", "accept")
+LISTS = ("targets", "gpu", "accept", "facts")
 FLAGS = ("require-gpu",)
 TEXTS = ("driver", "python", "os", "as-of", "backend", "output")
 _FILES = ("envsolve.toml", "pyproject.toml")

@@ -19,7 +19,10 @@ from envsolve.present import ReaderGoneError, emit, emit_json, error_document, s
 Commands = Mapping[str, Callable[..., None]]
 
 VALUE_OPTIONS = frozenset(
-    {"--gpu", "--driver", "--python", "--os", "--accept", "--as-of", "--backend", "--prefix", "--output", "-o"}
+    {
+        *("--gpu", "--driver", "--python", "--os", "--accept", "--as-of", "--backend", "--prefix", "--output", "-o"),
+        *("--facts", "--error"),
+    }
 )
 """Options that take the next word; needed to find the command among options."""
 

@@ -61,6 +61,9 @@ class Product(Row):
     name: str = Field(description="as NVML prints it where known, e.g. 'NVIDIA GeForce RTX 3090'")
     aliases: tuple[str, ...] = Field((), description="what people type, beyond the words of the name")
     compute_capability: str
+    machine: str | None = Field(
+        None, description="processor of the system it is part of where that is no x86_64, e.g. 'aarch64' (Jetson)"
+    )
 
 
 class Toolkit(Row):
@@ -194,6 +197,9 @@ class BuildFile(Frozen):
 
     url: str = Field(description="as its source lists it, never put together")
     python: str = Field(description="'X.Y'")
+    device: Literal["cpu", "gpu"] | None = Field(
+        None, description="what it is for, where a release has a file for each"
+    )
     sha256: str | None = Field(None, description="null: its source states none")
     size: int | None = Field(None, description="bytes; null: unknown")
 
@@ -220,6 +226,9 @@ class Build(Row):
         None,
         description="who brings CUDA: the base image, the wheel itself, or a vendor image that is the framework",
     )
+    cuda_extra: str | None = Field(
+        None, description="extra of the package that brings CUDA ('and-cuda'), installed with it on a GPU"
+    )
     sass: tuple[str, ...] | None = Field(None, description="null: unknown; (): none")
     ptx: tuple[str, ...] | None = None
     glibc: str | None = Field(None, description="floor read from the binary")
@@ -234,6 +243,7 @@ class Build(Row):
     )
     index: str | None = Field(None, description="address of the index of its own")
     files: tuple[BuildFile, ...] = Field((), description="where the origin is 'url'")
+    ways: tuple[Way, ...] = Field((), description="how else it can be had, besides what its origin says")
     measured_from: str | None = Field(
         None, description="version whose binary was read, when another of the same minor series"
     )
@@ -250,7 +260,8 @@ class Substitute(Row):
 class Pairing(Row):
     """Releases of this framework that work with releases of another.
 
-    ``backend``: one of those that are there must fit. ``companion``: a limit on the other where both are there.
+    ``backend``: one of those that are there must fit. ``companion``: a limit on the other where both are there; the
+    other is a package, by its name on the index, and need not be a framework.
     """
 
     versions: str
@@ -303,10 +314,15 @@ class Cap(Row):
     ``versions``). ``drop``: ``package`` must not be installed (a backport on a Python that has the module).
     ``system``: the apt packages in ``system`` (run time) or ``build_system`` (build time). ``environment``:
     variables to set. ``requires``: the true requirements of ``package`` where its metadata cannot say.
+    ``api``: code that the user has makes the demand (it uses what newer releases removed), or the machine does, so that
+    no lock can know of it: ``package`` (``python`` too) must satisfy ``versions``, or ``fix`` says what to do.
+
+    Symptoms are compared word by word, whatever the quotes, paths and line breaks. In them ``{}`` stands for any word,
+    ``{a|b}`` for one of these, ``{...}`` for some words, ``{?words}`` may be missing, and ``*`` is any end of a word.
     """
 
     id: str
-    kind: Literal["limit", "needs", "drop", "system", "environment", "requires"]
+    kind: Literal["limit", "needs", "drop", "system", "environment", "requires", "api"]
     package: str | None = None
     versions: str = ""
     when: tuple[When, ...] = Field((), description="all must hold; empty: always")
@@ -316,4 +332,10 @@ class Cap(Row):
     environment: dict[str, str] = {}
     requires: tuple[str, ...] = ()
     symptom: str | None = Field(None, description="the exact text people paste")
+    symptoms: tuple[str, ...] = Field((), description="further texts of the same cause")
+    beside: tuple[str, ...] = Field((), description="words of which one must be near, where the text alone is common")
+    harmless: bool = Field(False, description="a text that frightens and does no harm")
+    module: str | None = Field(None, description="module whose use by a person's code brings it")
+    uses: tuple[str, ...] = Field((), description="dotted names whose use by a person's code brings it")
+    fix: str | None = Field(None, description="what to do, where a pin does not say it all")
     why: str

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import TypeVar
 
 from envsolve.errors import UsageError
-from envsolve.gpus import architecture, parse_gpu
+from envsolve.gpus import architecture, foreign_machine, parse_gpu
 from envsolve.matrices import Facts
 from envsolve.models import Gpu, Host, Interpreter, Request
 from envsolve.request import driver_version
@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 CPU_FLAGS = frozenset({"sse4_1", "sse4_2", "avx", "avx2", "fma", "avx512f"})
 """Flags of /proc/cpuinfo that are kept, besides those that a build of the request names."""
+
+MACHINE = "x86_64"
+"""The processor that all builds of the database are for."""
 
 DRIVER_VARIABLE = "ENVSOLVE_DRIVER"
 NVML_TIMEOUT_S = 5.0
@@ -43,14 +46,16 @@ def probe(request: Request, facts: Facts, *, interpreters: bool = False, root: P
     """The host that a request is about.
 
     ``--gpu`` with names describes a machine that need not be this one: its CPU and driver are unknown unless
-    given. ``root`` is where /proc, /sys and /dev are looked for. Raises UsageError: an unknown GPU, a driver
-    that is no version.
+    given. ``root`` is where /proc, /sys and /dev are looked for. Raises UsageError: an unknown GPU, one whose
+    machine cannot run what is known (Jetson), a driver that is no version.
     """
     driver = driver_version(request.driver or os.environ.get(DRIVER_VARIABLE) or None)
     notes: list[str] = []
     described = request.gpu not in (("auto",), ("none",))
     if described:
         gpus = tuple(parse_gpu(text, facts) for text in request.gpu)
+        if foreign := foreign_machine(gpus, facts):
+            raise _other_machine(*foreign)
         if driver is None:
             notes.append("the driver of the machine described by --gpu is not known: --driver VERSION says it")
     elif request.gpu == ("none",):
@@ -58,15 +63,28 @@ def probe(request: Request, facts: Facts, *, interpreters: bool = False, root: P
     else:
         found, gpus, notes = _nvidia(facts, root)
         driver = driver or found
+    machine = os.uname().machine
+    if machine != MACHINE and not described:
+        notes.append(f"this machine is {machine}: the builds that envsolve knows are for {MACHINE} and do not run here")
     return Host(
         driver=driver,
         gpus=gpus,
         cpu_flags=() if described else _cpu_flags(request, facts, root),
         engine=_engine(),
-        machine=os.uname().machine,
+        machine=machine,
         glibc=_glibc(),
         interpreters=_interpreters() if interpreters else (),
         notes=tuple(notes),
+    )
+
+
+def _other_machine(name: str, machine: str) -> UsageError:
+    """Better no answer than wheels that cannot be installed there."""
+    return UsageError(
+        f"the {name} is part of an {machine} system, and the builds that envsolve knows are for {MACHINE}",
+        facts=("NVIDIA publishes builds and containers of its own for such systems; envsolve does not know them",),
+        hints=("--gpu none",),
+        code="other-machine",
     )
 
 

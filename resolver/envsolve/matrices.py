@@ -1,21 +1,28 @@
-"""Read and check the compatibility database: ``matrices/`` -> Facts."""
+"""Read and check the compatibility database: ``matrices/`` -> Facts.
+
+Rows are read and checked when they are first asked for, a framework at a time. Which files and frameworks there are
+is the catalogue's business, which remembers it.
+"""
 
 from __future__ import annotations
 
+import gc
 import hashlib
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from envsolve import facts as schema
+from envsolve.catalogue import File, catalogue, parsed, remember, remembered
 from envsolve.data import data_dir
 from envsolve.errors import DatabaseError
+from envsolve.overlay import FRAMEWORK_TABLES, Overlay, checked, read_overlay
 
-T = TypeVar("T", bound=BaseModel)
+R = TypeVar("R", bound=schema.Row)
 
 TABLES: dict[str, dict[str, type[schema.Row]]] = {
     "gpus": {"architectures": schema.Architecture, "products": schema.Product},
@@ -30,66 +37,87 @@ TABLES: dict[str, dict[str, type[schema.Row]]] = {
 }
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _bytes(path: Path) -> bytes:
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise DatabaseError(f"cannot read {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise DatabaseError(f"{path}: the top level must be an object")
-    return content
+        return path.read_bytes()
+    except OSError as error:
+        raise DatabaseError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _check(model: type[T], value: object, where: str) -> T:
+@contextmanager
+def _many_objects() -> Iterator[None]:
+    """Thousands of rows that all stay: looking for garbage among them would take as long as making them."""
+    was = gc.isenabled()
+    gc.disable()
     try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
-        raise DatabaseError(f"{where}: {at}: {first['msg']}") from error
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def _scoped(row: R, scope: str) -> R:
+    """The row, just made, with its evidence keys made unique across files."""
+    for field, key in row.evidence.items():
+        row.evidence[field] = f"{scope}:{key}"
+    return row
 
 
 class Facts:
     """The database: immutable, each row with an id and a source. Files are read when first asked for.
 
+    ``overlays``: files of the user's own facts, which add and correct rows, later over earlier.
     Raises DatabaseError when a file that is asked for breaks the schema.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, overlays: Iterable[Path | str] = ()) -> None:
         self.root = root or data_dir("matrices")
         if not self.root.is_dir():
             raise DatabaseError(f"no database at {self.root}")
+        self.overlays: tuple[Overlay, ...] = tuple(map(read_overlay, dict.fromkeys(overlays)))
+        self._parsed: dict[str, dict[str, Any]] = {}
         self._evidence: dict[str, schema.Evidence] = {}
         self._frameworks: dict[str, schema.Framework] = {}
+        for overlay in self.overlays:
+            self._evidence |= overlay.scoped_evidence()
+
+    @cached_property
+    def _catalogue(self) -> dict[str, File]:
+        return catalogue(self.root)
 
     @cached_property
     def version(self) -> str:
-        """A digest of every file of the database: twelve hexadecimal digits."""
+        """A digest of every file of the database, twelve hexadecimal digits; '+FILE:DIGEST' for each overlay."""
         digest = hashlib.sha256()
-        for path in self.files():
-            digest.update(path.relative_to(self.root).as_posix().encode() + b"\0" + path.read_bytes())
-        return digest.hexdigest()[:12]
+        for path, file in self._catalogue.items():
+            digest.update(f"{path}\0{file.digest}\n".encode())
+        own = (f"+{Path(overlay.name).name}:{overlay.digest[:8]}" for overlay in self.overlays)
+        return digest.hexdigest()[:12] + "".join(own)
 
     def files(self) -> list[Path]:
         """Every data file, in a fixed order (the generated schemas are not data)."""
-        return sorted(p for p in self.root.rglob("*.json") if "schema" not in p.relative_to(self.root).parts)
+        return [self.root / path for path in self._catalogue]
 
     def _table(self, file: str, key: str) -> tuple[Any, ...]:
-        content = _read(self.root / f"{file}.json")
-        self._add_evidence(content, file)
-        model = TABLES[file][key]
-        return tuple(
-            self._scoped(_check(model, row, f"{file}.json {key}[{i}]"), file)
-            for i, row in enumerate(content.get(key, ()))
-        )
+        if file not in self._parsed:
+            path = self.root / f"{file}.json"
+            self._parsed[file] = parsed(_bytes(path), path)
+            self._add_evidence(self._parsed[file], file)
+        with _many_objects():
+            rows = list(_rows(TABLES[file][key], self._parsed[file], key, file))
+        return tuple(self._overlaid(key, rows))
+
+    def _overlaid(self, key: str, rows: list[Any]) -> list[Any]:
+        for overlay in self.overlays:
+            rows = overlay.apply(key, rows)
+        return rows
 
     def _add_evidence(self, content: dict[str, Any], scope: str) -> None:
-        for key, value in content.get("evidence", {}).items():
-            self._evidence[f"{scope}:{key}"] = _check(schema.Evidence, value, f"{scope}.json evidence.{key}")
-
-    def _scoped(self, row: Any, scope: str) -> Any:
-        """The row with its evidence keys made unique across files."""
-        return row.model_copy(update={"evidence": {k: f"{scope}:{v}" for k, v in row.evidence.items()}})
+        table = content.get("evidence", {})
+        if not isinstance(table, dict):
+            raise DatabaseError(f"{scope}.json: evidence must be an object")
+        for key, value in table.items():
+            self._evidence[f"{scope}:{key}"] = checked(schema.Evidence, value, f"{scope}.json evidence.{key}")
 
     @cached_property
     def architectures(self) -> tuple[schema.Architecture, ...]:
@@ -150,47 +178,65 @@ class Facts:
     def caps(self) -> tuple[schema.Cap, ...]:
         """Limits and needs that package metadata does not declare."""
         rows: list[schema.Cap] = []
-        for path in sorted((self.root / "caps").glob("*.json")):
-            scope = f"caps/{path.stem}"
-            content = _read(path)
-            self._add_evidence(content, scope)
-            rows += (
-                self._scoped(_check(schema.Cap, row, f"{scope}.json caps[{i}]"), scope)
-                for i, row in enumerate(content.get("caps", ()))
-            )
-        return tuple(rows)
+        with _many_objects():
+            for path in self._under("caps"):
+                scope = path.removesuffix(".json")
+                content = parsed(_bytes(self.root / path), path)
+                self._add_evidence(content, scope)
+                rows += _rows(schema.Cap, content, "caps", scope)
+        return tuple(self._overlaid("caps", rows))
+
+    def _under(self, folder: str) -> list[str]:
+        return [path for path in self._catalogue if path.rpartition("/")[0] == folder]
 
     @cached_property
-    def _raw_frameworks(self) -> dict[str, dict[str, Any]]:
-        return {path.stem: _read(path) for path in sorted((self.root / "frameworks").glob("*.json"))}
+    def _own_names(self) -> dict[str, str]:
+        """The frameworks of the database -> their files."""
+        return {path.split("/")[1].removesuffix(".json"): path for path in self._under("frameworks")}
 
     @cached_property
     def aliases(self) -> dict[str, str]:
         """Every name people use for a framework, package names included -> the field's own name."""
         found: dict[str, str] = {}
-        for name, content in self._raw_frameworks.items():
-            packages = {build.get("package", name) for build in content.get("builds", ())}
-            for alias in {name, *content.get("aliases", ()), *packages}:
-                found[alias.lower()] = name
+        for name, path in self._own_names.items():
+            found |= dict.fromkeys((*(self._catalogue[path].names or ()), name.lower()), name)
+        for overlay in self.overlays:
+            for name in overlay.frameworks:
+                row = self.framework(name)
+                packages = (build.package for build in row.builds)
+                found |= {alias.lower(): name for alias in (name, *row.aliases, *packages)}
         return found
 
     def framework_names(self) -> Iterable[str]:
         """The frameworks in the database."""
-        return self._raw_frameworks.keys()
+        return dict.fromkeys((*self._own_names, *(name for o in self.overlays for name in o.frameworks)))
 
     def framework(self, name: str) -> schema.Framework:
         """One framework, with its builds. Raises KeyError when the database has none of that name."""
         if name not in self._frameworks:
-            scope = f"frameworks/{name}"
-            content = self._raw_frameworks[name]
-            row = _check(schema.Framework, content, f"{scope}.json")
-            self._evidence |= {f"{scope}:{key}": value for key, value in row.evidence.items()}
-            scoped = {
-                field: tuple(self._scoped(item, scope) for item in getattr(row, field))
-                for field in ("builds", "substitutes", "pairings", "reports")
-            }
-            self._frameworks[name] = row.model_copy(update=scoped)
+            row = self._own_framework(name) if name in self._own_names else None
+            for overlay in self.overlays:
+                row = overlay.apply_framework(name, row)
+            if row is None:
+                raise KeyError(name)
+            self._frameworks[name] = row
         return self._frameworks[name]
+
+    def _own_framework(self, name: str) -> schema.Framework:
+        path = self._own_names[name]
+        scope = path.removesuffix(".json")
+        with _many_objects():
+            try:
+                row = schema.Framework.model_validate_json(_bytes(self.root / path))
+            except ValidationError as error:
+                first = error.errors()[0]
+                at = ".".join(str(part) for part in first["loc"])
+                raise DatabaseError(f"{path}: {at}: {first['msg']}") from error
+            self._evidence |= {f"{scope}:{key}": value for key, value in row.evidence.items()}
+            for key in FRAMEWORK_TABLES:
+                for item in getattr(row, key):
+                    _scoped(item, scope)
+        return row
 
     def evidence(self, row: schema.Row, field: str = "*") -> schema.Evidence:
         """What a field of a row rests on.
@@ -202,7 +248,50 @@ class Facts:
             raise DatabaseError(f"no evidence for {field} of {row!r:.120}")
         return self._evidence[key]
 
+    def way_evidence(self, row: schema.Row, way: schema.Way) -> schema.Evidence:
+        """What a way of a row rests on. Raises DatabaseError when it names no known source."""
+        scope = (row.evidence.get("ways") or row.evidence.get("*") or "").partition(":")[0]
+        found = self._evidence.get(f"{scope}:{way.evidence}") or self._evidence.get(way.evidence)
+        if found is None:
+            raise DatabaseError(f"no evidence for the way {way.reference!r}")
+        return found
 
-def load(root: Path | None = None) -> Facts:
-    """The database at ``root``, or the one that ships with envsolve."""
-    return Facts(root)
+
+def _rows(model: type[R], content: dict[str, Any], key: str, scope: str) -> Iterator[R]:
+    rows = content.get(key, ())
+    if not isinstance(rows, list | tuple):
+        raise DatabaseError(f"{scope}.json: {key} must be a list")
+    for i, row in enumerate(rows):
+        yield _scoped(checked(model, row, f"{scope}.json {key}[{i}]"), scope)
+
+
+def load(root: Path | None = None, overlays: Sequence[Path | str] = ()) -> Facts:
+    """The database at ``root``, or the one that ships with envsolve, with the user's own facts over it.
+
+    Raises UsageError for an overlay that cannot be read, DatabaseError for one that breaks the schema or a rule.
+    """
+    facts = Facts(root, overlays)
+    if facts.overlays:
+        _keep_rules(facts)
+    return facts
+
+
+def _keep_rules(facts: Facts) -> None:
+    """The linter's rules hold for overlays too; that one passed is remembered, for linting takes its time."""
+    from envsolve import __version__
+
+    name = hashlib.sha256(f"{__version__} {facts.version} {[o.digest for o in facts.overlays]}".encode()).hexdigest()
+    key = f"checked-{name[:24]}"
+    if remembered(key) == b"":
+        return
+    from envsolve.lint import lint
+
+    own = {overlay.name for overlay in facts.overlays}
+    # A source that no row rests on any more may be what a later file left of an earlier one.
+    wrong = (f for f in lint(facts.root, facts.overlays) if f.file in own and f.rule != "evidence-unused")
+    findings = list(wrong)
+    if findings:
+        lines = tuple(f"{f.row}: {f.text} ({f.rule})".removeprefix(": ") for f in findings)
+        files = ", ".join(dict.fromkeys(f.file for f in findings))
+        raise DatabaseError(f"{files}: facts of your own that break the rules of the database", facts=lines)
+    remember(key, b"")

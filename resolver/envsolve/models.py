@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Verdict = Literal["native", "jit", "wrong", "no", "unknown"]
 Device = Literal["gpu", "cpu"]
@@ -45,6 +45,16 @@ class Request(Frozen):
     accept: tuple[Accept, ...] = ()
     as_of: date | None = None
     backend: Backend = "auto"
+    facts: tuple[str, ...] = Field(
+        (), description="files of the user's own facts, as typed; left out when there are none"
+    )
+
+    @model_serializer(mode="wrap")
+    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if not self.facts:
+            values.pop("facts", None)
+        return values
 
 
 class Gpu(Frozen):

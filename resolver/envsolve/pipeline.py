@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def answer(
     words: Sequence[str],
     *,
-    facts: Facts | None = None,
+    facts: Facts | Sequence[Path | str] | None = None,
     gpu: Sequence[str] = ("auto",),
     require_gpu: bool = False,
     driver: str | None = None,
@@ -38,12 +38,13 @@ def answer(
 ) -> Solution:
     """What works on this machine, or on the one described by ``gpu`` and ``driver``.
 
-    ``to_build``: it will be built here, so that without a container engine the interpreters present decide, as
-    with ``backend="local"``; ``talk`` is told of an engine that is passed over and of what was left out of files.
-    Raises UsageError for what cannot be understood, NotReadyError when it is to be built and neither an engine nor a
-    Python here can.
+    ``facts``: the database, or files of the user's own facts to lay over it. ``to_build``: it will be built here, so
+    that without a container engine the interpreters present decide, as with ``backend="local"``; ``talk`` is told of
+    an engine that is passed over and of what was left out of files. Raises UsageError for what cannot be understood,
+    NotReadyError when it is to be built and neither an engine nor a Python here can.
     """
-    facts = facts or load()
+    if not isinstance(facts, Facts):
+        facts = load(overlays=facts or ())
     request = build_request(
         words, facts, gpu=gpu, require_gpu=require_gpu, driver=driver, python=python, os=os, accept=accept,
         as_of=as_of, backend=backend, tell=talk.warn if talk else None,
@@ -111,7 +112,11 @@ def prepare(
     """
     if solution.chosen is None:
         raise NoCombinationError("nothing satisfies the request, so there is nothing to lock")
-    lock = _pinned(_locked(solution, facts or load(), offline, as_of or solution.request.as_of, talk))
+    lock = _pinned(
+        _locked(
+            solution, facts or load(overlays=solution.request.facts), offline, as_of or solution.request.as_of, talk
+        )
+    )
     return Prepared(lock, rendered(lock))
 
 
@@ -160,10 +165,12 @@ def rendered(lock: Lock) -> dict[str, str]:
 def relock(lock: Lock, *, facts: Facts | None = None, offline: bool = False, talk: Talk | None = None) -> Lock:
     """The lock that the same request on the same host, as of the same date, gives today.
 
-    Raises NoCombinationError when the database now says that nothing does.
+    Without ``facts``, the user's own are read again from the files that the request names, if any. Raises
+    NoCombinationError when the database now says that nothing does.
     """
-    facts = facts or load()
-    solution = solve(lock.request, lock.host, facts)
+    facts = facts or load(overlays=lock.request.facts)
+    request = lock.request.model_copy(update={"facts": tuple(overlay.name for overlay in facts.overlays)})
+    solution = solve(request, lock.host, facts)
     if solution.chosen is None:
         raise NoCombinationError("the database now knows no combination for the request of this lock")
     again = _locked(solution, facts, offline, lock.as_of, talk)

@@ -56,6 +56,7 @@ def build_request(
     """
     draft = Request(
         targets=(),
+        facts=tuple(overlay.name for overlay in facts.overlays),
         gpu=_gpus(tuple(gpu), require_gpu),
         require_gpu=require_gpu,
         driver=driver_version(driver),

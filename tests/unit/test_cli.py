@@ -170,7 +170,7 @@ def test_help_lists_the_commands(tmp_path):
         (["scan", "."], "not-yet", None),
         (["matrix"], "unknown-command", "envsolve matrix show"),
         (["matrix", "shwo"], "unknown-command", "envsolve matrix show"),
-        (["matrix", "show", "nothing"], "no-framework", None),
+        (["matrix", "show", "nothing"], "unknown-row", "envsolve matrix list"),
         (["matrix", "show", "tf==1.4.7"], "unknown-version", None),
         (["matrix", "list", "cats"], "unknown-table", "envsolve matrix list frameworks"),
         (["why"], "missing-argument", "envsolve why --help"),
@@ -312,11 +312,12 @@ def test_the_options_with_values_are_known_to_dispatch(tmp_path):
     """A new option that takes a value must be listed, or a command after it is not found."""
     import typer
 
-    app = typer.Typer(add_completion=False)
-    app.command()(COMMANDS["solve"])
-    found = {
-        o for p in typer.main.get_command(app).params if p.param_type_name == "option" and not p.is_flag for o in p.opts
-    }
+    found = set()
+    for command in COMMANDS.values():
+        app = typer.Typer(add_completion=False)
+        app.command()(command)
+        parameters = typer.main.get_command(app).params
+        found |= {o for p in parameters if p.param_type_name == "option" and not p.is_flag for o in p.opts}
     assert found - {"--help"} == VALUE_OPTIONS
 
 

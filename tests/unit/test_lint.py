@@ -13,6 +13,7 @@ import pytest
 from envsolve.errors import DatabaseError
 from envsolve.lint import lint
 from envsolve.lint.rules import RULES
+from envsolve.overlay import read_overlay
 
 Files = dict[str, Any]
 Change = tuple[str, tuple[str | int, ...], Any]
@@ -45,7 +46,7 @@ CLEAN: Files = {
         toolkits=[
             {"version": "8.0", "driver_min": "367.48", "sass": ["5.0"], "evidence": E},
             {"version": "9.0", "driver_min": "384.81", "sass": ["5.0", "7.0"], "ptx": ["7.0"], "ptx_share": 0.8,
-             "evidence": E},
+             "ways": [{"kind": "url", "reference": "https://example.org/cuda", "evidence": "e"}], "evidence": E},
         ]
     ),
     "cudnn.json": table(releases=[{"version": "7.0", "cuda": ["9.0"], "sass": ["7.0"], "evidence": E}]),
@@ -61,14 +62,14 @@ CLEAN: Files = {
     "images.json": table(
         images=[
             {"id": "a", "reference": "python:3.6.15-slim", "os": "ubuntu16.04", "status": "available",
-             "python": "3.6.15", "evidence": E},
+             "python": "3.6.15", "last_seen": "2020-01-01", "evidence": E},
             {"id": "b", "reference": "nvidia/cuda:9.0.1-devel", "os": "ubuntu16.04", "status": "available",
-             "cuda": "9.0", "cudnn": "7.0", "cuda_source": "image", "evidence": E},
+             "cuda": "9.0", "cudnn": "7.0", "cuda_source": "image", "last_seen": "2020-01-01", "evidence": E},
             {"id": "c", "reference": "ubuntu:16.04", "os": "ubuntu16.04", "status": "rebuilt", "cuda": "8.0",
              "cuda_source": "apt", "apt_keys": ["k"], "apt_repositories": ["r"], "apt_pins": ["cuda-x=8.0-1"],
-             "evidence": E},
+             "last_seen": "2020-01-01", "evidence": E},
             {"id": "d", "reference": "vendor:1", "os": "ubuntu16.04", "status": "available",
-             "framework": "vendor-frame==1.5", "evidence": E},
+             "framework": "vendor-frame==1.5", "notes": "its registry shows no dates", "evidence": E},
         ]
     ),
     "frameworks/frame.json": {
@@ -79,7 +80,10 @@ CLEAN: Files = {
             build("1.5", package="vendor-frame"),
         ],
         "substitutes": [{"build": "vendor-frame==1.5", "versions": "<2", "differs": "newer", "evidence": E}],
-        "pairings": [{"versions": ">=1", "other": "other", "other_versions": "==1.*", "evidence": E}],
+        "pairings": [
+            {"versions": ">=1", "other": "other", "other_versions": "==1.*", "evidence": E},
+            {"versions": ">=1", "other": "no-framework", "other_versions": "<2", "kind": "companion", "evidence": E},
+        ],
         "reports": [
             {"id": "r", "packages": ["frame"], "versions": "==2.0", "compute_capabilities": ">=8", "verdict": "wrong",
              "text": "bad numbers", "evidence": E}
@@ -87,7 +91,7 @@ CLEAN: Files = {
     },
     "frameworks/other.json": {
         "name": "other", "module": "other", "evidence": EVIDENCE, "builds": [build("1.1", package="other")],
-        "default_backends": {">=1": "frame"},
+        "default_backends": {">=1": "frame"}, "gpu_backends": {">=1": "frame"},
     },
     "caps/cap.json": table(
         caps=[
@@ -101,8 +105,15 @@ CLEAN: Files = {
     "schema/anything.json": {"not": "a table"},
 }  # fmt: skip
 
+SHA = "0" * 64
+SEEN = {"kind": "wheel", "reference": "cuda-toolkit==8.0", "last_seen": "2020-01-01", "evidence": "e"}
+URL_FILE = {"url": "https://example.org/frame-1.0-cp36.whl", "python": "3.6", "sha256": SHA}
+URL_BUILD = build("1.0", origin="url", files=[URL_FILE])
+EARLIER = build("2.1", cuda="9.1", cuda_source="wheel", devices=["gpu"], evidence={"*": "e", "cuda": "m"})
+LATER = build("2.1.1", cuda="9.0", cuda_source="wheel", devices=["gpu"])
 IMAGES, CAPS, FRAME = "images.json", "caps/cap.json", "frameworks/frame.json"
 FUTURE = "9999-01-01"
+WAY = {"kind": "wheel", "reference": "cuda-toolkit==8.0", "evidence": "x"}
 
 FAULTS: list[tuple[str, str, Change]] = [
     ("image-reference", "an OS without a row", (IMAGES, ("images", 0, "os"), "ubuntu99")),
@@ -136,6 +147,7 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("evidence-date", "no source", ("cuda.json", ("evidence", "e", "source"), " ")),
     ("evidence-missing", "a field that rests on nothing", ("cuda.json", ("toolkits", 0, "evidence"), {"sass": "e"})),
     ("evidence-undefined", "no such key", ("cuda.json", ("toolkits", 0, "evidence"), {"*": "e", "sass": "x"})),
+    ("evidence-undefined", "a way to have it", ("cuda.json", ("toolkits", 0, "ways"), [WAY])),
     ("evidence-undefined", "no such field", ("cuda.json", ("toolkits", 0, "evidence"), {"*": "e", "sas": "e"})),
     ("evidence-unused", "a source for nothing", ("cuda.json", ("evidence", "spare"), EVIDENCE["e"])),
     ("duplicate", "an image's id", (IMAGES, ("images", 3, "id"), "a")),
@@ -157,6 +169,41 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("cap-shape", "a limit without versions", (CAPS, ("caps", 0, "versions"), "")),
     ("cap-shape", "needs without a condition", (CAPS, ("caps", 1, "kind"), "needs")),
     ("cap-shape", "a system cap without packages", (CAPS, ("caps", 1, "kind"), "system")),
+    ("pairing-framework", "no such GPU back end", ("frameworks/other.json", ("gpu_backends",), {">=1": "nothing"})),
+    ("empty-range", "a GPU back end", ("frameworks/other.json", ("gpu_backends",), {">=3": "frame"})),
+    ("empty-range", "a companion's other side", (FRAME, ("pairings", 0), {
+        "versions": ">=1", "other": "vendor-frame", "other_versions": ">=3", "kind": "companion", "evidence": E})),
+    ("cap-symptom", "two caps that are one", (CAPS, ("caps",), [
+        {"id": id_, "kind": "limit", "package": "n", "versions": "<2", "symptom": "boom", "why": "so", "evidence": E}
+        for id_ in ("one", "two")])),
+    ("cap-symptom", "a text twice", (CAPS, ("caps", 0, "symptoms"), ["boom"])),
+    ("future-date", "a build", (FRAME, ("builds", 0, "pythons"), {"3.6": FUTURE})),
+    ("future-date", "an image", (IMAGES, ("images", 0, "last_seen"), FUTURE)),
+    ("future-date", "a way", ("cuda.json", ("toolkits", 0, "ways"), [{**SEEN, "last_seen": FUTURE}])),
+    ("release-date", "a file before the release", (FRAME, ("builds", 0, "pythons"), {"3.6": "2018-12-31"})),
+    ("release-date", "an end before the beginning", ("pythons.json", ("pythons", 0, "end_of_life"), "2016-01-01")),
+    ("way-seen", "seen when?", ("cuda.json", ("toolkits", 0, "ways"), [{**SEEN, "last_seen": None}])),
+    ("way-duplicate", "a way twice", ("cuda.json", ("toolkits", 0, "ways"), [SEEN, SEEN])),
+    ("way-replaced", "all gone", ("cuda.json", ("toolkits", 0, "ways"), [{**SEEN, "status": "gone"}])),
+    ("image-seen", "seen when?", (IMAGES, ("images", 0, "last_seen"), None)),
+    ("build-origin", "no files", (FRAME, ("builds", 0, "origin"), "url")),
+    ("build-origin", "no index", (FRAME, ("builds", 0, "origin"), "elsewhere")),
+    ("build-origin", "an index of its own for the usual one", (FRAME, ("builds", 0, "index"), "https://example.org/whl")),
+    ("build-file", "a Python that is not listed", (FRAME, ("builds", 0), {**URL_BUILD, "pythons": {"2.7": None}})),
+    ("build-file", "two for one Python", (FRAME, ("builds", 0), {**URL_BUILD, "files": [URL_FILE, URL_FILE]})),
+    ("address", "a file", (FRAME, ("builds", 0), {**URL_BUILD, "files": [{**URL_FILE, "url": "frame-1.0.whl"}]})),
+    ("address", "a pattern", ("cuda.json", ("toolkits", 1, "ways", 0, "reference"), "https://example.org/cuda-{v}.run")),
+    ("digest", "a file's", (FRAME, ("builds", 0), {**URL_BUILD, "files": [{**URL_FILE, "sha256": "abc"}]})),
+    ("digest", "an image's", (IMAGES, ("images", 0, "digest"), SHA)),
+    ("measured-from", "no such version", (FRAME, ("builds", 0, "measured_from"), "1.0.9")),
+    ("measured-from", "itself", (FRAME, ("builds", 0, "measured_from"), "1.0")),
+    ("capability", "an unknown one", (FRAME, ("builds", 1, "sass"), ["5.0", "6.6"])),
+    ("report-package", "not the framework's", (FRAME, ("reports", 0, "packages"), ["frame", "fram"])),
+    ("python-detail", "another release", ("pythons.json", ("pythons", 0, "full"), "3.7.1")),
+    ("python-detail", "another ABI", ("pythons.json", ("pythons", 0, "abi"), "cp37m")),
+    ("disagreement", "a table against the file", (FRAME, (), {
+        **CLEAN[FRAME], "builds": [*CLEAN[FRAME]["builds"], EARLIER, LATER],
+        "evidence": {**EVIDENCE, "m": {**EVIDENCE["e"], "how": "measured"}}})),
     ("schema", "an unknown field", ("cuda.json", ("toolkits", 0, "colour"), "red")),
     ("schema", "an unknown table", ("cuda.json", ("toolkit",), [])),
     ("schema", "an unknown file", ("cudas.json", (), {})),
@@ -198,12 +245,46 @@ def test_every_rule_has_a_fault_that_fires_it() -> None:
     source = "".join(Path(rule.__code__.co_filename).read_text() for rule in {*RULES})
     named = set(re.findall(r'(?:finding\(|Finding\()\s*"([a-z-]+)"', source))
     assert named - {rule for rule, _, _ in FAULTS} == set()
-    assert len(RULES) >= 20
+    assert len(RULES) >= 38
+
+
+NO_FAULTS: list[tuple[str, Change]] = [
+    ("a build with an address of its own", (FRAME, ("builds", 0), URL_BUILD)),
+    ("a way that is gone, and what replaces it", ("cuda.json", ("toolkits", 0, "ways"), [
+        {**SEEN, "status": "gone", "replaced_by": "cuda-toolkit==9.0"}])),
+    ("a way that nobody saw, and nobody says is there", ("cuda.json", ("toolkits", 0, "ways"), [
+        {**SEEN, "status": "unknown", "last_seen": None}])),
+    ("the same pins for two OS releases", ("cuda.json", ("toolkits", 0, "ways"), [SEEN, {**SEEN, "notes": "bionic"}])),
+    ("a disagreement with a note", (FRAME, (), {
+        **CLEAN[FRAME], "builds": [*CLEAN[FRAME]["builds"], EARLIER, {**LATER, "notes": "the table is wrong"}],
+        "evidence": {**EVIDENCE, "m": {**EVIDENCE["e"], "how": "measured"}}})),
+    ("two caps with one symptom for two packages", (CAPS, ("caps",), [
+        {"id": p, "kind": "limit", "package": p, "versions": "<2", "symptom": "boom", "why": "so", "evidence": E}
+        for p in ("numpy", "scipy")])),
+    ("a companion that is no framework", (FRAME, ("pairings", 0), {
+        "versions": ">=1", "other": "framevision", "other_versions": ">=3", "kind": "companion", "evidence": E})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [change for _, change in NO_FAULTS], ids=[name for name, _ in NO_FAULTS])
+def test_what_is_no_fault_fires_no_rule(change: Change, tmp_path: Path) -> None:
+    assert lint(written(changed(CLEAN, change), tmp_path)) == []
 
 
 def test_a_name_that_two_products_share_openly_is_no_fault(tmp_path: Path) -> None:
     files = changed(CLEAN, ("gpus.json", ("products", 1, "aliases"), ["one"]))
     assert lint(written(files, tmp_path)) == []
+
+
+def test_what_is_wrong_with_facts_of_ones_own_stands_under_their_file(tmp_path: Path) -> None:
+    root = written(CLEAN, tmp_path / "matrices")
+    own = tmp_path / "own.json"
+    rows = {"toolkits": [{"version": "9.0", "driver_min": "300", "evidence": E}],
+            "frameworks": [{"name": "frame", "pairings": [
+                {"versions": ">=7", "other": "other", "other_versions": "==1.*", "evidence": E}]}]}  # fmt: skip
+    own.write_text(json.dumps(table(**rows)))
+    found = lint(root, [read_overlay(own)])
+    assert {(f.rule, f.file) for f in found} == {("driver-floor", str(own)), ("empty-range", str(own))}
 
 
 def test_a_file_that_is_no_json_is_reported_with_its_name(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from itertools import chain, pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from packaging.version import Version
 
 from envsolve.data import data_dir
-from envsolve.facts import Image, Row
+from envsolve.facts import Cudnn, Image, PythonRelease, Row, Toolkit, Way
 from envsolve.gpus import parse_gpu
 from envsolve.lint import lint
 from envsolve.matrices import Facts, load
@@ -90,9 +91,10 @@ def native(facts: Facts, gpu: str) -> list[str]:
 @pytest.mark.parametrize(
     ("gpu", "first", "last"),
     [
-        ("3.0", "8.0", "10.2"), ("3.7", "8.0", "11.8"), ("5.2", "8.0", "12.9"), ("6.1", "8.0", "12.9"),
-        ("7.0", "9.0", "12.9"), ("7.5", "9.0", "12.9"), ("8.0", "11.0", "12.9"), ("8.6", "11.0", "12.9"),
-        ("8.9", "11.0", "12.9"), ("9.0", "11.8", "12.9"), ("12.0", "12.8", "12.9"),
+        ("2.1", "7.0", "7.5"), ("3.0", "7.0", "10.2"), ("3.7", "7.0", "11.8"), ("5.2", "7.0", "12.9"),
+        ("6.1", "8.0", "12.9"), ("7.0", "9.0", "12.9"), ("7.5", "9.0", "13.5"), ("8.0", "11.0", "13.5"),
+        ("8.6", "11.0", "13.5"), ("8.9", "11.0", "13.5"), ("9.0", "11.8", "13.5"), ("10.3", "12.8", "13.5"),
+        ("12.0", "12.8", "13.5"),
     ],
 )  # fmt: skip
 def test_the_releases_that_hold_code_for_a_gpu(gpu: str, first: str, last: str, facts: Facts) -> None:
@@ -100,8 +102,89 @@ def test_the_releases_that_hold_code_for_a_gpu(gpu: str, first: str, last: str, 
     assert (native(facts, gpu)[0], native(facts, gpu)[-1]) == (first, last)
 
 
+# From NVIDIA's cuDNN support matrices (docs.nvidia.com/deeplearning/cudnn/archives/cudnn_760 and cudnn-822: Turing with
+# the builds for CUDA 10.x, Kepler in 8.x) and https://aur.archlinux.org/packages/cudnn9.10-cuda12.9, kept
+# since 9.10 is the last for Maxwell, Pascal and Volta. That Blackwell came with 9.7 is measured only.
+@pytest.mark.parametrize(
+    ("gpu", "first", "last"),
+    [
+        ("3.5", "4.0", "8.7"),
+        ("6.1", "5.1", "9.10"),
+        ("7.5", "7.0", "9.28"),
+        ("9.0", "8.6", "9.28"),
+        ("12.0", "9.7", "9.28"),
+    ],
+)
+def test_the_cudnns_that_hold_code_for_a_gpu(gpu: str, first: str, last: str, facts: Facts) -> None:
+    found = [v for v, release in facts.cudnns.items() if on_gpu(gpu, release.sass, ()) == "native"]
+    assert (found[0], found[-1]) == (first, last)
+
+
+def test_measured_libraries_agree_with_what_the_compiler_can_do(facts: Facts) -> None:
+    """What was read from cuBLAS lies in nvcc's documented range (the linter's rule), and is no small part of it."""
+    measured = [t for t in facts.toolkits.values() if facts.evidence(t, "sass").how == "measured"]
+    assert len(measured) >= 15
+    for toolkit in measured:
+        assert toolkit.ptx, toolkit.version
+        native = [a for a in facts.architectures if on_gpu(a.compute_capability, toolkit.sass, ()) == "native"]
+        version = Version(toolkit.version)
+        wanted = [
+            a.compute_capability
+            for a in facts.architectures
+            if Version(a.cuda_first) <= version and (a.cuda_last is None or version <= Version(a.cuda_last))
+        ]
+        missing = set(wanted) - {a.compute_capability for a in native}
+        assert missing <= {"2.0", "2.1", "3.2", "11.0"}, toolkit.version  # Fermi was left out early, Tegra has its own
+
+
+def ways(facts: Facts) -> Iterator[tuple[str, str, Way]]:
+    rows: list[Toolkit | Cudnn | PythonRelease] = [*facts.toolkits.values(), *facts.cudnns.values()]
+    for row in [*rows, *facts.pythons.values()]:
+        yield from ((type(row).__name__, row.version, way) for way in row.ways)
+
+
+def test_a_way_that_is_gone_was_seen_once_and_says_what_replaces_it(facts: Facts) -> None:
+    gone = [(version, way) for _, version, way in ways(facts) if way.status == "gone"]
+    assert len(gone) > 20
+    for version, way in gone:
+        assert way.kind != "image" or way.last_seen is not None, (version, way.reference)
+        if way.kind == "image" and way.replaced_by is not None:
+            assert way.replaced_by in facts.images, (version, way.replaced_by)
+    unreplaced = {way.reference for _, way in gone if way.replaced_by is None}
+    assert all("ubuntu14.04" in tag or "cudnn8" in tag for tag in unreplaced), unreplaced
+
+
+def test_an_image_that_is_a_way_is_a_row_of_its_own(facts: Facts) -> None:
+    for kind, version, way in ways(facts):
+        if way.kind == "image" and way.status == "available":
+            image = facts.images[way.reference]
+            if kind != "PythonRelease":
+                assert version in (image.cuda, image.cudnn)
+
+
+@pytest.mark.parametrize("cuda", ["8.0", "9.0", "9.2", "10.0", "10.1", "10.2"])
+def test_a_cuda_whose_images_are_gone_has_another_way_with_its_compiler(cuda: str, facts: Facts) -> None:
+    kinds = {(way.kind, "nvcc" in (way.notes or "")) for way in facts.toolkits[cuda].ways if way.status != "gone"}
+    assert ("apt", True) in kinds and ("apt", False) in kinds
+
+
+def test_every_python_says_what_its_pip_reads_and_how_it_can_be_had(facts: Facts) -> None:
+    for python in facts.pythons.values():
+        assert python.manylinux[0] == "manylinux1", python.version
+        assert {"image", "source"} <= {way.kind for way in python.ways}, python.version
+        for way in python.ways:
+            if way.kind == "source":
+                assert re.fullmatch(r"https://\S+#[0-9a-f]{64}", way.reference), python.version
+    assert facts.pythons["3.4"].manylinux == ("manylinux1", "manylinux2010")
+    assert facts.pythons["3.5"].manylinux[-1] == "manylinux_x_y"
+
+
 def test_drivers_leave_old_gpus_behind(facts: Facts) -> None:
-    last = {row.name: row.driver_branch_last for row in facts.architectures}
+    # The modules of the Tegra line have a driver of their own, with no branch to speak of.
+    tegra = {"3.2", "5.3", "6.2", "7.2", "8.7", "11.0"}
+    rows = [row for row in facts.architectures if row.compute_capability not in tegra]
+    last = {row.name: row.driver_branch_last for row in rows}
+    assert last["Fermi"] == "390"
     assert last["Kepler"] == "470"
     assert last["Maxwell"] == last["Pascal"] == last["Volta"] == "580"
     assert last["Turing"] is last["Ampere"] is last["Blackwell"] is None
@@ -126,7 +209,7 @@ def test_each_tensorflow_finds_its_cuda_and_cudnn(cuda: str, cudnn: str, newer: 
     assert [image.id for image in facts.images.values() if serves(image, cuda, cudnn, newer)]
 
 
-@pytest.mark.parametrize("python", ["2.7", "3.5", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("python", ["2.7", "3.5", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_each_python_has_an_image_of_its_last_patch_release(python: str, facts: Facts) -> None:
     images = [image for image in facts.images.values() if image.reference.startswith(f"python:{python}.")]
     assert images

@@ -52,7 +52,7 @@ def test_the_drawing_is_a_drawing_of_every_fact(case):
     name, question, found, asked = case
     drawn = svg(chain(question, found), asked)
     same(f"why.{name}.svg", drawn)
-    root = ElementTree.fromstring(drawn)  # noqa: S314  (our own text)
+    root = ElementTree.fromstring(drawn)
     words = [node.text or "" for node in root.iter("{http://www.w3.org/2000/svg}text")]
     for link in chain(question, found).links:
         assert any(link.reason.text in text for text in words)

@@ -9,7 +9,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from envsolve import facts as schema
-from envsolve.lint.database import Database, Finding
+from envsolve.lint.database import Database, Entry, Finding
 
 VERSIONS = (
     *("version", "full", "driver_min", "glibc", "glibcxx", "gcc", "gcc_max", "python", "cuda", "cudnn", "wheel"),
@@ -92,33 +92,40 @@ def _matches(text: str, builds: Iterable[schema.Build]) -> bool:
 
 def _framework_ranges(database: Database) -> Iterator[tuple[Finding, str, Iterable[schema.Build]]]:
     """Every range over a framework's versions: the finding if it is empty, the range, the builds it speaks of."""
-    for name, framework in database.frameworks.items():
-        file = f"frameworks/{name}.json"
-        for label, versions, builds in _ranges_in(database, framework):
-            yield Finding("empty-range", file, label, f"{versions!r} matches no known version"), versions, builds
     packages: dict[str, list[schema.Build]] = {}
     for _, build in database.rows(schema.Build):
         packages.setdefault(build.package, []).append(build)
-    for entry, cap in database.rows(schema.Cap):
-        for condition in cap.when:
+    for entry in database.entries:
+        for of, versions, builds in _ranges_over(database, entry, packages):
+            yield entry.finding("empty-range", f"{versions!r} matches no known version{of}"), versions, builds
+    for name, framework in database.frameworks.items():
+        for versions in (*framework.default_backends, *framework.gpu_backends):
+            file = database.homes[name]
+            text = f"{versions!r} matches no known version"
+            yield Finding("empty-range", file, versions, text), versions, framework.builds
+
+
+def _ranges_over(
+    database: Database, entry: Entry, packages: dict[str, list[schema.Build]]
+) -> Iterator[tuple[str, str, Iterable[schema.Build]]]:
+    row, framework = entry.row, database.frameworks.get(entry.framework)
+    if isinstance(row, schema.Cap):
+        for condition in row.when:
             if condition.package in packages:
-                text = f"{condition.versions!r} matches no known version of {condition.package}"
-                yield entry.finding("empty-range", text), condition.versions, packages[condition.package]
-
-
-def _ranges_in(database: Database, framework: schema.Framework) -> Iterator[tuple[str, str, Iterable[schema.Build]]]:
-    stand_ins = {substitute.build for substitute in framework.substitutes}
-    for substitute in framework.substitutes:
+                yield f" of {condition.package}", condition.versions, packages[condition.package]
+    if framework is None:
+        return
+    if isinstance(row, schema.Substitute):
+        stand_ins = {substitute.build for substitute in framework.substitutes}
         others = [b for b in framework.builds if f"{b.package}=={b.version}" not in stand_ins]
-        yield substitute.build, substitute.versions, others
-    for pairing in framework.pairings:
-        yield pairing.versions, pairing.versions, framework.builds
-        if pairing.other in database.frameworks:
-            yield pairing.versions, pairing.other_versions, database.builds_of(pairing.other)
-    for report in framework.reports:
-        yield report.id, report.versions, [b for b in framework.builds if b.package in report.packages]
-    for versions in framework.default_backends:
-        yield versions, versions, framework.builds
+        yield "", row.versions, others
+    elif isinstance(row, schema.Pairing):
+        yield "", row.versions, framework.builds
+        others = [*database.builds_of(row.other)] or packages.get(row.other, [])
+        if others:
+            yield f" of {row.other}", row.other_versions, others
+    elif isinstance(row, schema.Report):
+        yield "", row.versions, [b for b in framework.builds if b.package in row.packages]
 
 
 def ranges_match(database: Database) -> Iterator[Finding]:

@@ -14,7 +14,19 @@ from datetime import datetime, timezone
 from packaging.version import Version
 
 from envsolve import facts as schema
-from envsolve.lint.database import Database, Entry, Finding
+from envsolve.lint.builds import (
+    addresses,
+    build_files,
+    build_origins,
+    capabilities,
+    digests,
+    disagreements,
+    measured_sources,
+    python_details,
+    report_packages,
+)
+from envsolve.lint.database import Database, Entry, Finding, keys
+from envsolve.lint.dated import future_dates, images_seen, release_dates, ways_replaced, ways_seen, ways_unique
 from envsolve.lint.ranges import ranges_match, specifiers_parse, version_or_zero, versions_parse
 
 Rule = Callable[[Database], Iterable[Finding]]
@@ -26,6 +38,7 @@ MADE_OF = {
     "system": (),
     "environment": ("package", "environment"),
     "requires": ("package", "requires"),
+    "api": (),
 }
 UNSOURCED = {"evidence", "notes", "id", "name", "package", "version"}
 
@@ -80,21 +93,20 @@ def build_references(database: Database) -> Iterator[Finding]:
 def substitute_builds(database: Database) -> Iterator[Finding]:
     """A substitute is a build that its framework does not have."""
     for entry, substitute in database.rows(schema.Substitute):
-        builds = {e.label for e, _ in database.rows(schema.Build) if e.file == entry.file}
+        builds = {e.label for e, _ in database.rows(schema.Build) if e.framework == entry.framework}
         if substitute.build not in builds:
             yield entry.finding("substitute-build", f"there is no build {substitute.build}")
 
 
 def pairing_frameworks(database: Database) -> Iterator[Finding]:
-    """A pairing, or a default backend, names a framework that the database does not know."""
+    """A pairing of back ends, or a default one, names a framework that the database does not know."""
     for entry, pairing in database.rows(schema.Pairing):
-        if pairing.other not in database.frameworks:
+        if pairing.kind == "backend" and pairing.other not in database.frameworks:
             yield entry.finding("pairing-framework", f"no framework is called {pairing.other}")
     for name, framework in database.frameworks.items():
-        for versions, backend in framework.default_backends.items():
+        for versions, backend in (*framework.default_backends.items(), *framework.gpu_backends.items()):
             if backend not in database.frameworks:
-                text = f"no framework is called {backend}"
-                yield Finding("pairing-framework", f"frameworks/{name}.json", versions, text)
+                yield Finding("pairing-framework", database.homes[name], versions, f"no framework is called {backend}")
 
 
 def driver_floors(database: Database) -> Iterator[Finding]:
@@ -149,16 +161,17 @@ def evidence_defined(database: Database) -> Iterator[Finding]:
     """A row names a source that its file does not define, or gives a source for a field it does not have."""
     for entry in database.entries:
         fields = {*type(entry.row).model_fields, "*"}
-        for field, key in entry.row.evidence.items():
+        for field in entry.row.evidence:
             if field not in fields:
                 yield entry.finding("evidence-undefined", f"there is no field {field!r}")
+        for key in sorted(set(keys(entry.row))):
             if key not in database.evidence.get(entry.file, {}):
                 yield entry.finding("evidence-undefined", f"no evidence is called {key!r}")
 
 
 def evidence_used(database: Database) -> Iterator[Finding]:
     """A source that no row rests on."""
-    used = Counter((entry.file, key) for entry in database.entries for key in entry.row.evidence.values())
+    used = Counter((entry.file, key) for entry in database.entries for key in keys(entry.row))
     for file, table in database.evidence.items():
         for key in table:
             if not used[file, key]:
@@ -266,6 +279,25 @@ def cap_shapes(database: Database) -> Iterator[Finding]:
             yield entry.finding("cap-shape", "a cap of kind system needs system or build_system")
 
 
+def _cap_texts(cap: schema.Cap) -> tuple[str, ...]:
+    return tuple(" ".join(text.split()) for text in (cap.symptom, *cap.symptoms) if text)
+
+
+def cap_symptoms(database: Database) -> Iterator[Finding]:
+    """Two caps with one symptom, on one package, under one condition, with one way out; a text twice in a cap."""
+    seen: dict[tuple[object, ...], str] = {}
+    for entry, cap in database.rows(schema.Cap):
+        texts = _cap_texts(cap)
+        for text in sorted({t for t in texts if texts.count(t) > 1}):
+            yield entry.finding("cap-symptom", f"{text!r} is there twice")
+        when = tuple(sorted((w.package, w.versions) for w in cap.when))
+        for text in dict.fromkeys(texts):
+            same = (text, cap.kind, cap.package, cap.module, cap.uses, cap.beside, cap.fix, cap.pythons, when)
+            first = seen.setdefault(same, cap.id)
+            if first != cap.id:
+                yield entry.finding("cap-symptom", f"{first} has the same symptom, package and condition: {text!r}")
+
+
 RULES: tuple[Rule, ...] = (
     image_references,
     image_frameworks,
@@ -290,5 +322,21 @@ RULES: tuple[Rule, ...] = (
     ptx_shares,
     cap_reasons,
     cap_shapes,
+    cap_symptoms,
+    future_dates,
+    release_dates,
+    ways_seen,
+    ways_unique,
+    ways_replaced,
+    images_seen,
+    build_origins,
+    build_files,
+    addresses,
+    digests,
+    measured_sources,
+    capabilities,
+    report_packages,
+    python_details,
+    disagreements,
 )
 """Every rule, in the order its findings are reported."""

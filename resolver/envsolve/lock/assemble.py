@@ -111,10 +111,10 @@ def _keras_backend(stack: Stack, facts: Facts) -> str | None:
 
 
 def _without_paths(request: Request) -> Request:
-    """The request without folders of this machine: of where a target was read, the file's name remains."""
+    """The request without folders of this machine: of targets read and of facts, the file's name remains."""
 
     def short(origin: str | None) -> str | None:
         return PurePath(origin).name if origin and PurePath(origin).is_absolute() else origin
 
     targets = tuple(t.model_copy(update={"origin": short(t.origin)}) for t in request.targets)
-    return request.model_copy(update={"targets": targets})
+    return request.model_copy(update={"targets": targets, "facts": tuple(short(f) or f for f in request.facts)})

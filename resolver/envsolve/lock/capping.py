@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from envsolve.facts import Cap, When
+from envsolve.facts import Cap, Framework, When
 from envsolve.lock.pages import canonical
 from envsolve.lock.requirement import admits, parse_requirement, parse_specifier
 from envsolve.lock.target import Target
@@ -58,6 +58,22 @@ class CapBook:
                 w.package in versions and admits(_range(w.versions), versions[w.package]) for w in (*about, *cap.when)
             ):
                 yield cap
+
+
+def companion_limits(framework: Framework, package: str, version: str) -> Iterator[Cap]:
+    """What the releases of a framework that a build is of are known to work with, as limits on those packages."""
+    for pairing in framework.pairings:
+        if pairing.kind == "companion" and holds(pairing.versions, Version(version)):
+            yield Cap(
+                id=f"companion {package}=={version} {pairing.other}",
+                kind="limit",
+                package=pairing.other,
+                versions=pairing.other_versions,
+                when=(When(package=package, versions=f"=={version}"),),
+                why=pairing.notes or f"{framework.name} {pairing.versions} goes with {pairing.other} of these releases",
+                evidence=pairing.evidence,
+                symptom=None,
+            )
 
 
 def _range(text: str) -> SpecifierSet:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
@@ -12,7 +13,7 @@ from packaging.version import Version
 from envsolve.errors import UsageError
 from envsolve.lock.assemble import assemble
 from envsolve.lock.candidates import World
-from envsolve.lock.capping import CapBook
+from envsolve.lock.capping import CapBook, companion_limits
 from envsolve.lock.era import Appearance, check_day, default_day, first_appearance
 from envsolve.lock.failure import Teller, check_projects
 from envsolve.lock.image import find_image, make_target, python_release, stale_pip
@@ -26,6 +27,9 @@ from envsolve.lock.target import Target
 from envsolve.lock.vendor import image_notes, image_wants
 from envsolve.matrices import Facts
 from envsolve.models import FrameworkChoice, Host, Lock, Request, Stack
+
+if TYPE_CHECKING:
+    from envsolve.facts import Cap
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, int], None]
@@ -156,7 +160,8 @@ def _asked(job: _Job) -> list[Asked]:
             continue
         target = targets.get(choice.name)
         text = target.text if target else f"a backend for it, {choice.package}=={choice.version}"
-        pinned = _wanted(choice.package, target.extras if target else (), f"=={choice.version}", text)
+        extras = {*(target.extras if target else ()), *_cuda_extra(choice, job)}
+        pinned = _wanted(choice.package, sorted(extras), f"=={choice.version}", text)
         asked.append(Asked(pinned, text, role="framework"))
     asked += (
         Asked(_wanted(target.name, target.extras, target.specifier, target.text), target.text)
@@ -168,6 +173,15 @@ def _asked(job: _Job) -> list[Asked]:
     asked.append(Asked(Requirement(f"pip=={release.pip}"), why, role="tool"))
     asked += (Asked(Requirement(tool), "builds packages", role="tool") for tool in TOOLS[1:])
     return asked
+
+
+def _cuda_extra(choice: FrameworkChoice, job: _Job) -> tuple[str, ...]:
+    """The extra by which the build's package brings CUDA, on a GPU."""
+    if job.stack.device != "gpu" or choice.name not in set(job.facts.framework_names()):
+        return ()
+    builds = job.facts.framework(choice.name).builds
+    same = (b for b in builds if (b.package, b.version) == (choice.package, choice.version))
+    return tuple(b.cuda_extra for b in same if b.cuda_extra)
 
 
 def _wanted(name: str, extras: Sequence[str], specifier: str, text: str) -> Requirement:
@@ -218,8 +232,15 @@ def _vendor_release(choice: FrameworkChoice, facts: Facts) -> list[Appearance]:
 def _resolve(job: _Job, asked: Sequence[Asked], day: date) -> Resolution:
     world = World(job.index, job.target, day, undated=TOOLS)
     release = python_release(job.stack, job.facts)
-    caps = CapBook.of(job.facts.caps, release.backports, job.target, job.rename)
+    caps = CapBook.of([*job.facts.caps, *_companions(job)], release.backports, job.target, job.rename)
     try:
         return resolve(world, caps, asked, provided=job.provided, rename=job.rename, progress=job.count)
     except UnsatisfiableError as error:
         raise Teller(world, job.request, lambda cap: job.facts.evidence(cap).source).error(error.reasons) from error
+
+
+def _companions(job: _Job) -> Iterator[Cap]:
+    known = set(job.facts.framework_names())
+    for choice in job.stack.frameworks:
+        if choice.name in known:
+            yield from companion_limits(job.facts.framework(choice.name), choice.package, choice.version)
