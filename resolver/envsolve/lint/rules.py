@@ -25,6 +25,7 @@ from envsolve.lint.builds import (
     python_details,
     report_packages,
 )
+from envsolve.lint.caps import cap_texts, cap_ways
 from envsolve.lint.database import Database, Entry, Finding, keys
 from envsolve.lint.dated import future_dates, images_seen, release_dates, ways_replaced, ways_seen, ways_unique
 from envsolve.lint.ranges import ranges_match, specifiers_parse, version_or_zero, versions_parse
@@ -323,6 +324,8 @@ RULES: tuple[Rule, ...] = (
     cap_reasons,
     cap_shapes,
     cap_symptoms,
+    cap_texts,
+    cap_ways,
     future_dates,
     release_dates,
     ways_seen,
