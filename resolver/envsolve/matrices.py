@@ -32,6 +32,7 @@ TABLES: dict[str, dict[str, type[schema.Row]]] = {
     "images": {"images": schema.Image},
     "pythons": {"pythons": schema.PythonRelease},
     "tools": {"tools": schema.Tool},
+    "models": {"releases": schema.ModelRelease, "markers": schema.Marker},
 }
 
 
@@ -156,6 +157,19 @@ class Facts:
     def tools(self) -> dict[str, schema.Tool]:
         """Programs that envsolve installs for its own use, by name."""
         return {row.name: row for row in self._table("tools", "tools")}
+
+    @cached_property
+    def model_releases(self) -> tuple[schema.ModelRelease, ...]:
+        """What releases write into model files, oldest first."""
+        return self._table("models", "releases")
+
+    @cached_property
+    def model_markers(self) -> dict[str, dict[str, schema.Marker]]:
+        """Marks of model files: format -> mark -> meaning."""
+        found: dict[str, dict[str, schema.Marker]] = {}
+        for row in self._table("models", "markers"):
+            found.setdefault(row.format, {})[row.mark] = row
+        return found
 
     @cached_property
     def caps(self) -> tuple[schema.Cap, ...]:

@@ -183,6 +183,10 @@ def _identity(entry: Entry) -> str | None:
     row = entry.row
     if isinstance(row, schema.Architecture):
         return row.compute_capability
+    if isinstance(row, schema.Marker):
+        return f"{row.format} {row.mark}"
+    if isinstance(row, schema.ModelRelease):
+        return f"{row.framework} {row.release}"
     if isinstance(row, schema.Substitute | schema.Pairing):
         return None
     return entry.label
