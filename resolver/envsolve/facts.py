@@ -211,12 +211,13 @@ class Build(Row):
     glibc: str | None = Field(None, description="floor read from the binary")
     glibcxx: str | None = None
     glibc_below: str | None = Field(None, description="first glibc that refuses it, e.g. for an executable stack")
+    systems: tuple[str, ...] = Field((), description="OS releases whose libraries it needs, by name; empty: any")
     cpu: tuple[str, ...] = Field((), description="/proc/cpuinfo flags it needs, e.g. ('avx',)")
     size: int | None = Field(None, description="bytes of a Linux wheel")
     origin: str = Field(
         "index",
         description="'index'; 'nvidia' (its images); 'pytorch', 'nvidia-index', ... (an index of its own); 'url'; "
-        "'conda'; 'distribution'",
+        "'conda'; 'distribution'; 'repository' (source code only, ``index`` is its address)",
     )
     index: str | None = Field(None, description="address of the index of its own")
     files: tuple[BuildFile, ...] = Field((), description="where the origin is 'url'")
