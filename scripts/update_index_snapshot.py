@@ -60,6 +60,17 @@ def released(project: Project) -> dict[str, list[str]]:
     return {version: sorted(set(found[version])) for version in sorted(found, key=Version)}
 
 
+def _final(versions: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Without the releases of every night: development releases, and betas numbered by the day."""
+    by_day = 20_000_000
+    read = {version: Version(version) for version in versions}
+    return {
+        version: tags
+        for version, tags in versions.items()
+        if not read[version].is_devrelease and (read[version].pre or ("", 0))[1] < by_day
+    }
+
+
 def snapshot(facts: Facts, index: Index) -> dict[str, Any]:
     """What the index has of the projects that the database names."""
     builds, others = wanted(facts)
@@ -68,7 +79,7 @@ def snapshot(facts: Facts, index: Index) -> dict[str, Any]:
     return {
         "source": SOURCE,
         "checked": datetime.now(timezone.utc).date().isoformat(),
-        "wheels": {name: pages[name] for name in sorted(builds)},
+        "wheels": {name: _final(pages[name]) for name in sorted(builds)},
         "versions": {name: list(pages[name]) for name in sorted(others)},
     }
 

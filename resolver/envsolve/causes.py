@@ -21,8 +21,13 @@ from envsolve.symptoms import Seen, Symptom, SymptomBook, Text
 Standing = Literal["broken", "kept", "elsewhere", "unknown"]
 """A limit against a lock: it is broken there, kept there, speaks of something else, or nothing can be said."""
 
-_CONTEXT = 2.0
+_CONTEXT, _COMPANY = 0.75, 4
+"""Worth of a word of a cap's own that the text has, and how many count."""
+
 _WORTH: dict[Standing, float] = {"broken": 3.0, "unknown": 0.0, "elsewhere": -6.0, "kept": -8.0}
+_MAYBE = 1.0
+"""Where a limit is broken that holds only for code of a kind, which no lock tells."""
+
 _NEAR = 1.0
 """Scores that differ by less say nothing about which cause it is."""
 
@@ -139,7 +144,8 @@ def _cause(cap: Cap, seen: Seen, text: Text, have: Mapping[str, str] | None) -> 
     names = packages_of(cap)
     stands = standing(cap, have) if have is not None else "unknown"
     words = {*names, *(n.replace("-", "_") for n in names), *cap.beside, (cap.module or "").partition(".")[0]}
-    score = seen.weight + _CONTEXT * bool(words & text.vocabulary) + _WORTH[stands]
+    worth = _MAYBE if stands == "broken" and cap.kind == "api" else _WORTH[stands]
+    score = seen.weight + _CONTEXT * min(len(words & text.vocabulary), _COMPANY) + worth
     here = tuple(f"{'Python' if n == 'python' else n} {have[n]}" for n in names if n in have) if have else ()
     return Cause(cap, seen, stands, round(score, 3), here)
 

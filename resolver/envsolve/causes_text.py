@@ -94,6 +94,8 @@ def _here(cause: Cause) -> str:
     match cause.standing:
         case "broken" if cause.cap.kind == "needs" and len(cause.installed) < len(packages_of(cause.cap)):
             return f"{has}, and no {cause.cap.package}: this is it"
+        case "broken" if cause.cap.kind == "api":
+            return f"{has}, which is not what it needs"
         case "broken":
             return f"{has}: this is it"
         case "kept":
@@ -141,7 +143,7 @@ def _nothing(diagnosis: Diagnosis) -> str:
 def plain(symptom: str) -> str:
     """A symptom without its placeholders, as a person would meet it: of alternatives, the first."""
     shown = symptom.replace("{...}", "...").replace("{}", "...")
-    shown = re.sub(r"\{\?([^{}]*)\}", r"\1", shown)
+    shown = re.sub(r"\{\?([^{}]*)\}", r" \1", shown)
     shown = re.sub(r"\{([^{}|]*)[^{}]*\}", r"\1", shown)
     return shown if len(shown) <= _LINE else f"{shown[: _LINE - 3]}..."
 

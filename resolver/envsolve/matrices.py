@@ -34,6 +34,7 @@ TABLES: dict[str, dict[str, type[schema.Row]]] = {
     "tools": {"tools": schema.Tool},
     "conda": {"packages": schema.CondaPackage},
     "names": {"combinations": schema.Combination, "repositories": schema.Repository},
+    "models": {"releases": schema.ModelRelease, "markers": schema.Marker},
 }
 
 
@@ -173,6 +174,19 @@ class Facts:
     def repositories(self) -> dict[str, schema.Repository]:
         """Image repositories whose tags say a release."""
         return {row.name: row for row in self._table("names", "repositories")}
+
+    @cached_property
+    def model_releases(self) -> tuple[schema.ModelRelease, ...]:
+        """What releases write into model files, oldest first."""
+        return self._table("models", "releases")
+
+    @cached_property
+    def model_markers(self) -> dict[str, dict[str, schema.Marker]]:
+        """Marks of model files: format -> mark -> meaning."""
+        found: dict[str, dict[str, schema.Marker]] = {}
+        for row in self._table("models", "markers"):
+            found.setdefault(row.format, {})[row.mark] = row
+        return found
 
     @cached_property
     def caps(self) -> tuple[schema.Cap, ...]:

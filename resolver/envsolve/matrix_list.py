@@ -127,7 +127,7 @@ def listing_text(rows: Sequence[Item]) -> str:
 def _cell(key: str, value: Any) -> str:
     if value in (None, [], "", "index"):
         return ""
-    if key == "pythons":
+    if key == "pythons" and isinstance(value, list):
         value = _span(value)
     if key == "builds":
         return f"{value} builds"

@@ -35,7 +35,7 @@ def show(spec: str, facts: Facts) -> dict[str, Any]:
         return {"schema": "envsolve/builds-1", "builds": records(spec, facts)}
     gpu = _gpu(spec, facts)
     if gpu:
-        return {"schema": "envsolve/rows-1", "rows": [_row_record("gpu", row, facts) for row in gpu]}
+        return {"schema": "envsolve/rows-1", "rows": [_row_record(kind, row, facts) for kind, row in gpu]}
     near = get_close_matches(spec.lower(), _names(facts), n=3, cutoff=0.6)
     known = _names(facts)
     raise UsageError(
@@ -65,7 +65,7 @@ def _rows(spec: str, facts: Facts) -> Iterator[tuple[str, schema.Row]]:
                 yield from (("report", r) for r in facts.framework(name).reports if r.id == typed)
 
 
-def _gpu(spec: str, facts: Facts) -> list[schema.Row]:
+def _gpu(spec: str, facts: Facts) -> list[tuple[str, schema.Row]]:
     from envsolve.gpus import parse_gpu
 
     try:
@@ -74,8 +74,9 @@ def _gpu(spec: str, facts: Facts) -> list[schema.Row]:
         if error.code == "ambiguous-gpu":
             raise
         return []
-    products: list[schema.Row] = [p for p in facts.products if p.name == found.name]
-    return products or [a for a in facts.architectures if a.compute_capability == found.compute_capability]
+    products: list[tuple[str, schema.Row]] = [("gpu", p) for p in facts.products if p.name == found.name]
+    same = (a for a in facts.architectures if a.compute_capability == found.compute_capability)
+    return products or [("architecture", a) for a in same]
 
 
 def _names(facts: Facts) -> dict[str, str]:
@@ -125,7 +126,7 @@ def _row_record(kind: str, row: schema.Row, facts: Facts) -> dict[str, Any]:
     values = row.model_dump(mode="json", exclude={"evidence"})
     for way, shown in zip(getattr(row, "ways", ()), values.get("ways", ()), strict=True):
         shown["evidence"] = facts.way_evidence(row, way).model_dump(mode="json")
-    return {"kind": kind, **values, "evidence": _evidence(row, values, facts)}
+    return {"table": kind, **values, "evidence": _evidence(row, values, facts)}
 
 
 def _evidence(row: schema.Row, values: Mapping[str, Any], facts: Facts) -> dict[str, Any]:
@@ -170,10 +171,10 @@ def _behind(source: Mapping[str, Any] | None) -> str:
 
 def _row_text(row: Mapping[str, Any]) -> Iterable[str]:
     title = next(str(row[k]) for k in ("id", "name", "version") if row.get(k) is not None)
-    yield f"{title} ({row['kind']})"
+    yield f"{title} ({row['table']})"
     common = _common(row["evidence"])
     for name, value in row.items():
-        if name in ("kind", "evidence", "id") or value in (None, "", [], {}) or value == title:
+        if name in ("table", "evidence", "id") or value in (None, "", [], {}) or value == title:
             continue
         source = row["evidence"].get(name)
         behind = _behind(source) if source != common else ""

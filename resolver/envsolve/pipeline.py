@@ -169,7 +169,9 @@ def relock(lock: Lock, *, facts: Facts | None = None, offline: bool = False, tal
     NoCombinationError when the database now says that nothing does.
     """
     facts = facts or load(overlays=lock.request.facts)
-    request = lock.request.model_copy(update={"facts": tuple(overlay.name for overlay in facts.overlays)})
+    given = tuple(overlay.name for overlay in facts.overlays)
+    same = [Path(name).name for name in given] == [Path(name).name for name in lock.request.facts]
+    request = lock.request if same else lock.request.model_copy(update={"facts": given})
     solution = solve(request, lock.host, facts)
     if solution.chosen is None:
         raise NoCombinationError("the database now knows no combination for the request of this lock")

@@ -123,7 +123,7 @@ def _piece(match: re.Match[str]) -> Piece | None:
 class Text:
     """A pasted text as words that know their line. Of a very long one, the begin and the end."""
 
-    def __init__(self, pasted: str, wanted: frozenset[str], *, join: bool = False) -> None:
+    def __init__(self, pasted: str, wanted: frozenset[str], globs: Iterable[str] = (), *, join: bool = False) -> None:
         if len(pasted) > HEAD + TAIL:
             pasted = f"{pasted[:HEAD]}\n{pasted[-TAIL:]}"
         self.lines = _LINE_ENDS.split(_ANSI.sub("", pasted))
@@ -133,12 +133,30 @@ class Text:
         self.starts: list[int] = []
         for line in self.lines:
             self.starts.append(len(self.words))
-            self.words += _words(line)
+            if line:
+                self.words += _words(line)
+        self.vocabulary = frozenset(self.words)
+        self.globbed = self._globbed(globs)
+        kept = wanted.union(*self.globbed.values())
         self.places: dict[str, list[int]] = {}
         for at, word in enumerate(self.words):
-            if word in wanted:
+            if word in kept:
                 self.places.setdefault(word, []).append(at)
-        self.vocabulary = frozenset(self.words)
+
+    def _globbed(self, globs: Iterable[str]) -> dict[str, list[str]]:
+        """Pattern -> the words of the text that it fits, in one pass over them however many there are."""
+        patterns = {glob: tuple(glob.split("*", 1)) for glob in globs}
+        begins = tuple(begin for begin, _ in patterns.values() if begin)
+        ends = tuple(end for begin, end in patterns.values() if not begin)
+        likely = sorted(w for w in self.vocabulary if w.startswith(begins) or w.endswith(ends))
+        return {glob: [word for word in likely if _fits(glob, word)] for glob in patterns}
+
+    def places_of(self, piece: Piece) -> Sequence[int]:
+        """Where a piece of a symptom can stand."""
+        if piece.literal is not None:
+            return self.places.get(piece.literal, ())
+        fitting = {word for pattern in piece.words for word in self.globbed.get(pattern, (pattern,))}
+        return sorted(at for word in fitting for at in self.places.get(word, ()))
 
     def line_of(self, at: int) -> int:
         """The line that a word stands in, counted from 0."""
@@ -161,10 +179,11 @@ class SymptomBook:
         self.weights = {word: log(1 + self.total / count) for word, count in counted.items()}
         """How telling a word is: the fewer symptoms have it, the more."""
         self.wanted = frozenset(self.weights)
+        self.globs = tuple(sorted(word for word in self.weights if "*" in word))
 
     def text(self, pasted: str, *, join: bool = False) -> Text:
         """A pasted text, ready for ``seen``."""
-        return Text(pasted, self.wanted, join=join)
+        return Text(pasted, self.wanted, self.globs, join=join)
 
     def seen(self, text: Text) -> dict[str, Seen]:
         """Id -> the most telling of its symptoms that the text shows, and of the same the last."""
@@ -180,7 +199,7 @@ class SymptomBook:
         scored = []
         for name, group in self.symptoms.items():
             for symptom in group:
-                pieces = [piece for piece in symptom.pieces if piece.words]
+                pieces = [part for piece in symptom.pieces for part in (*piece.optional, piece) if part.words]
                 whole = sum(self._weight(piece) for piece in pieces)
                 here = sum(self._weight(p) for p in pieces if any(w in text.places for w in p.words))
                 telling = max((self._weight(p) for p in pieces if any(w in text.places for w in p.words)), default=0)
@@ -221,16 +240,7 @@ class SymptomBook:
         for at, piece in enumerate(symptom.pieces):
             if not piece.words:
                 continue
-            if piece.literal is not None:
-                places: Sequence[int] = text.places.get(piece.literal, ())
-            elif best is None or at == len(symptom.pieces) - 1:
-                fitting = [word for word in text.vocabulary if piece.fits(word)]
-                if any(word not in text.places for word in fitting):
-                    places = [i for i, word in enumerate(text.words) if piece.fits(word)]
-                else:
-                    places = sorted(i for word in fitting for i in text.places[word])
-            else:
-                continue
+            places = text.places_of(piece)
             if not places:
                 return None
             if best is None or len(places) < len(best[1]):

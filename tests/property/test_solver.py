@@ -6,6 +6,7 @@ import sys
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from envsolve.gpus import parse_gpu
@@ -62,16 +63,24 @@ def check(stack, request, host):
     else:
         assert (stack.cuda, stack.cudnn, image.cuda) == (None, None, None)
     assert stack.fidelity == "exact" or "substitute" in request.accept
+    chosen = {choice.name: choice.version for choice in stack.frameworks}
+    for name, version in chosen.items():
+        needed = [o for v, o in FACTS.framework(name).gpu_backends.items() if version in SpecifierSet(v)]
+        assert stack.device == "cpu" or set(needed) <= set(chosen)
+        for pairing in FACTS.framework(name).pairings:
+            if pairing.kind == "companion" and pairing.other in chosen and version in SpecifierSet(pairing.versions):
+                assert chosen[pairing.other] in SpecifierSet(pairing.other_versions)
     for choice in stack.frameworks:
         build = row_of(choice)
         assert stack.python in build.pythons
         assert stack.device in build.devices
+        assert not build.systems or stack.os in build.systems
         assert not (build.glibc and numbers(build.glibc) > numbers(system.glibc))
         assert not (build.glibc_below and numbers(build.glibc_below) <= numbers(system.glibc))
         assert not (host.cpu_flags and set(build.cpu) - set(host.cpu_flags))
         if stack.device == "gpu" and build.cuda_source:
             assert build.cuda == stack.cuda
-            if build.cuda_source == "system":
+            if build.cuda_source == "system" and build.cudnn:
                 want, have = numbers(build.cudnn)[:2], numbers(stack.cudnn)[:2]
                 assert want[0] == have[0] and want <= have
                 assert build.cudnn_rule != "same-minor" or want == have

@@ -491,4 +491,4 @@ def test_without_an_engine_and_without_a_python_it_is_not_ready(tmp_path):
     assert "error: no-engine" in done.stderr
     assert "Traceback" not in done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("hint: ")]
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".cache"] == []

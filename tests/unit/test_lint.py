@@ -177,6 +177,11 @@ FAULTS: list[tuple[str, str, Change]] = [
         {"id": id_, "kind": "limit", "package": "n", "versions": "<2", "symptom": "boom", "why": "so", "evidence": E}
         for id_ in ("one", "two")])),
     ("cap-symptom", "a text twice", (CAPS, ("caps", 0, "symptoms"), ["boom"])),
+    ("cap-text", "an odd brace", (CAPS, ("caps", 0, "symptom"), "no {brace")),
+    ("cap-text", "no word", (CAPS, ("caps", 0, "symptoms"), ["{...} {}"])),
+    ("cap-text", "two words for one", (CAPS, ("caps", 0, "beside"), ["two words"])),
+    ("cap-way", "no way out", (CAPS, ("caps", 0), {
+        "id": "a", "kind": "api", "symptom": "boom bang", "why": "so", "evidence": E})),
     ("future-date", "a build", (FRAME, ("builds", 0, "pythons"), {"3.6": FUTURE})),
     ("future-date", "an image", (IMAGES, ("images", 0, "last_seen"), FUTURE)),
     ("future-date", "a way", ("cuda.json", ("toolkits", 0, "ways"), [{**SEEN, "last_seen": FUTURE}])),

@@ -177,3 +177,23 @@ def test_the_command_line_takes_them_from_option_and_configuration(
 def test_it_is_shown_with_its_source(tmp_path: Path) -> None:
     row = show("base:1", load(overlays=[overlay(tmp_path, images=[IMAGE])]))["rows"][0]
     assert row["evidence"]["os"]["source"].startswith("https://wiki.example.org")
+
+
+@pytest.mark.index
+def test_a_lock_says_so_and_is_made_again_with_the_same_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    file = overlay(tmp_path / "elsewhere", images=[IMAGE])
+    monkeypatch.chdir(tmp_path)
+    words = ["tf==1.4.1", "--gpu", "none", "--python", "3.6", "--os", "debian11", "--facts", file, "-o", "out"]
+    assert run(words, COMMANDS, "0") == 0
+    lock = json.loads((tmp_path / "out" / "envsolve.lock").read_text())
+    assert "+mine.json:" in lock["facts"]
+    assert str(tmp_path) not in json.dumps(lock)
+    assert "--facts mine.json" in lock["stack"]["command"]
+    assert run(["lock", "out", "--check"], COMMANDS, "0") == 2  # it is not in this folder
+    assert "--facts FILE" in capsys.readouterr().err
+    assert run(["lock", "out", "--check", "--facts", file], COMMANDS, "0") == 0
+    overlay(tmp_path, images=[{**IMAGE, "os": "debian12"}])
+    assert run(["lock", "out", "--check"], COMMANDS, "0") != 0

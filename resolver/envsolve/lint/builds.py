@@ -13,6 +13,7 @@ from envsolve.lint.ranges import version_or_zero
 
 OF_ITSELF = frozenset({"index", "nvidia", "conda", "distribution"})
 """Origins that say by themselves where the build lies."""
+SCHEMES = frozenset({"http", "https", "ftp", "git", "git+git", "git+http", "git+https"})
 COMPARED = ("cuda", "cudnn", "glibc", "cpu", "sass", "ptx")
 """Fields of which a patch release is expected to have the value of its series."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -48,7 +49,7 @@ def addresses(database: Database) -> Iterator[Finding]:
     for entry in database.entries:
         for field, text in _addresses(entry.row):
             parts = urlsplit(text.split()[0] if text.split() else "")
-            if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[{}<>$*]", text):
+            if parts.scheme not in SCHEMES or not parts.hostname or re.search(r"[{}<>$*]", text):
                 yield entry.finding("address", f"{field}: {text!r} is no address")
 
 

@@ -25,6 +25,7 @@ from envsolve.lint.builds import (
     python_details,
     report_packages,
 )
+from envsolve.lint.caps import cap_texts, cap_ways
 from envsolve.lint.database import Database, Entry, Finding, keys
 from envsolve.lint.dated import future_dates, images_seen, release_dates, ways_replaced, ways_seen, ways_unique
 from envsolve.lint.ranges import ranges_match, specifiers_parse, version_or_zero, versions_parse
@@ -182,6 +183,10 @@ def _identity(entry: Entry) -> str | None:
     row = entry.row
     if isinstance(row, schema.Architecture):
         return row.compute_capability
+    if isinstance(row, schema.Marker):
+        return f"{row.format} {row.mark}"
+    if isinstance(row, schema.ModelRelease):
+        return f"{row.framework} {row.release}"
     if isinstance(row, schema.Substitute | schema.Pairing):
         return None
     return entry.label
@@ -323,6 +328,8 @@ RULES: tuple[Rule, ...] = (
     cap_reasons,
     cap_shapes,
     cap_symptoms,
+    cap_texts,
+    cap_ways,
     future_dates,
     release_dates,
     ways_seen,

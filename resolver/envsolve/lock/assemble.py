@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import PurePath
+from shlex import quote
 
 from packaging.version import Version
 
@@ -45,7 +46,7 @@ def assemble(
         facts=facts.version,
         request=_without_paths(request),
         host=host.model_copy(update={"interpreters": interpreters}),
-        stack=stack,
+        stack=stack.model_copy(update={"command": _without_folders(stack.command, request)}),
         as_of=as_of,
         as_of_reason=as_of_reason,
         python_full=target.full,
@@ -108,6 +109,13 @@ def _keras_backend(stack: Stack, facts: Facts) -> str | None:
     keras = facts.framework(_KERAS)
     backends = {row.other for row in keras.pairings if row.kind == "backend"} | set(keras.default_backends.values())
     return next((name for name in names if name in backends), None)
+
+
+def _without_folders(command: str, request: Request) -> str:
+    for name in request.facts:
+        if PurePath(name).is_absolute():
+            command = command.replace(quote(name), quote(PurePath(name).name))
+    return command
 
 
 def _without_paths(request: Request) -> Request:

@@ -25,5 +25,8 @@ class Evidence(Frozen):
     strength: Strength
     source: str = Field(description="where the rule comes from: a URL, a document, a table of matrices/")
     ranges: dict[str, str] = Field({}, description="framework or package -> PEP 440 range it allows")
+    made_with: dict[str, str] = Field(
+        {}, description="framework or package -> range of the releases that wrote it: where to start, no limit"
+    )
     pythons: str = Field("", description="PEP 440 range over 'X.Y'; empty: says nothing")
     date: datetime.date | None = Field(None, description="day that it dates the file or the code to")

@@ -18,6 +18,7 @@ Builds = Sequence[schema.Build]
 def add_framework_rules(world: World, name: str, frameworks: Sequence[str]) -> None:
     """Every rule of one framework."""
     fw = world.axes[f"framework:{name}"]
+    _lockable(world, fw)
     _needs(world, fw)
     _cpu_instructions(world, fw)
     _cuda(world, fw)
@@ -26,6 +27,8 @@ def add_framework_rules(world: World, name: str, frameworks: Sequence[str]) -> N
     for report in world.facts.framework(name).reports:
         _report(world, fw, report)
     _pairings(world, name, frameworks)
+    _gpu_backends(world, name, frameworks)
+    _companions(world, name, frameworks)
 
 
 def _pythons(build: schema.Build) -> str:
@@ -35,6 +38,19 @@ def _pythons(build: schema.Build) -> str:
 
 def _about(build: schema.Build) -> tuple[str, schema.Row]:
     return build_id(build), build
+
+
+def _lockable(world: World, fw: Axis) -> None:
+    """Builds of some origins are known, and not offered."""
+    world.relate(
+        fw,
+        world.axes["cpu"],
+        lambda b: 0 if b.origin not in schema.LOCKABLE else None,
+        lambda bs: said_of(bs, "is", f"not on the package index ({bs[0].origin}): no lock can be made of it"),
+        about=_about,
+        axis="origin",
+        detail=lambda b: b.origin,
+    )
 
 
 def _needs(world: World, fw: Axis) -> None:
@@ -70,6 +86,14 @@ def _needs(world: World, fw: Axis) -> None:
         about=_about,
         evidence="glibc",
         detail=lambda b: (b.glibc, b.glibcxx, b.glibc_below),
+    )
+    world.relate(
+        fw,
+        os_,
+        lambda b: os_.mask(lambda system: system.name in b.systems) if b.systems else None,
+        lambda bs: said_of(bs, "needs", f"libraries that only {listed(bs[0].systems)} has"),
+        about=_about,
+        evidence="systems",
     )
 
 
@@ -195,7 +219,7 @@ def _gpu_code(world: World, fw: Axis) -> None:
         verdict,
         lambda b: at_least(verdict, _kernels(world, b)) if b.cuda_source else None,
         text,
-        about=_about,
+        about=lambda b: _about(b) if b.sass is not None else ("unknown", None),
         evidence="sass",
         also=world.gpu_only,
         detail=lambda b: (b.sass, b.ptx),
@@ -262,4 +286,63 @@ def _pairing(world: World, name: str, other: str, rows: Sequence[schema.Pairing]
         text,
         about=lambda b: (f"pairing {name}=={b.version} {other}", (mine(b) or rows)[0]),
         also=((backend, backend.only(other)),),
+    )
+
+
+def _gpu_backends(world: World, name: str, frameworks: Sequence[str]) -> None:
+    """On a GPU a framework needs another one, which is otherwise left out."""
+    row = world.facts.framework(name)
+    for versions, other in row.gpu_backends.items():
+        if other in frameworks and (target := world.axes[f"framework:{other}"]).absent:
+            _gpu_backend(world, name, versions, target, [p for p in row.pairings if p.other == other])
+
+
+def _gpu_backend(world: World, name: str, versions: str, target: Axis, pairings: Sequence[schema.Pairing]) -> None:
+    other = target.name.partition(":")[2]
+
+    def about(build: schema.Build) -> tuple[str, schema.Row]:
+        """The pairing's source: it is what says so."""
+        mine = [p for p in pairings if covers(p.versions, build.version)]
+        return (f"pairing {name}=={build.version} {other}", mine[0]) if mine else _about(build)
+
+    world.relate(
+        world.axes[f"framework:{name}"],
+        target,
+        lambda b: target.mask(lambda _: True) if covers(versions, b.version) else None,
+        lambda bs: said_of(bs, "needs", f"{other} on a GPU"),
+        about=about,
+        also=world.gpu_only,
+    )
+
+
+def _companions(world: World, name: str, frameworks: Sequence[str]) -> None:
+    """A limit on another framework, where both are there."""
+    rows = [p for p in world.facts.framework(name).pairings if p.kind == "companion"]
+    for other in frameworks:
+        mine = [p for p in rows if p.other == other]
+        if mine:
+            _companion(world, name, other, mine)
+
+
+def _companion(world: World, name: str, other: str, rows: Sequence[schema.Pairing]) -> None:
+    fw, target = world.axes[f"framework:{name}"], world.axes[f"framework:{other}"]
+
+    def mine(build: schema.Build) -> list[schema.Pairing]:
+        return [p for p in rows if covers(p.versions, build.version)]
+
+    def fits(build: schema.Build) -> Mask | None:
+        limits = [p.other_versions for p in mine(build)]
+        if not limits:
+            return None
+        return target.nothing | target.mask(lambda b: all(covers(limit, b.version) for limit in limits))
+
+    def text(builds: Builds) -> str:
+        return f"{builds_named(builds)} works with {listed(f'{other} {p.other_versions}' for p in mine(builds[0]))}"
+
+    world.relate(
+        fw,
+        target,
+        fits,
+        text,
+        about=lambda b: (f"pairing {name}=={b.version} {other}", mine(b)[0]),
     )

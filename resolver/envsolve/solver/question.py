@@ -41,7 +41,19 @@ class Question:
             backends = {p.other for p in row.pairings if p.kind == "backend"}
             if backends and not backends & set(names):
                 names.append(self._default_backend(row))
-        return names
+        return [*names, *self._gpu_backends(names)]
+
+    def _gpu_backends(self, names: Sequence[str]) -> list[str]:
+        """What those need on a GPU and not on the CPU, where there is a GPU and nobody named it."""
+        needed = [other for name in names for other in self.facts.framework(name).gpu_backends.values()]
+        return [other for other in dict.fromkeys(needed) if self.host.gpus and other not in names]
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The frameworks that a stack may be without."""
+        named = {t.name for t in self.request.targets}
+        rows = (self.facts.framework(name) for name in self.frameworks)
+        return frozenset({other for row in rows for other in row.gpu_backends.values()} - named)
 
     def _default_backend(self, row: schema.Framework) -> str:
         wanted = matching(row.builds, self._specifier(row.name)) or list(row.builds)
@@ -57,7 +69,7 @@ class Question:
     @cached_property
     def world(self) -> World:
         """The axes and rules that the question is about."""
-        world = empty_world(self.request, self.host, self.facts, self.frameworks)
+        world = empty_world(self.request, self.host, self.facts, self.frameworks, self.optional)
         add_platform_rules(world)
         add_summary_rules(world)
         for name in self.frameworks:
@@ -139,7 +151,7 @@ class Question:
             found.append(Wish(f"exact:{name}", axis.index, axis.mask(lambda b: build_id(b) not in declared)))
         if self.request.as_of:
             day = self.request.as_of
-            found.append(Wish(f"as_of:{name}", axis.index, axis.mask(lambda b: b.released <= day)))
+            found.append(Wish(f"as_of:{name}", axis.index, axis.nothing | axis.mask(lambda b: b.released <= day)))
         return found
 
     def _local_wishes(self) -> list[Wish]:

@@ -44,8 +44,8 @@ def _series_ranked(axis: Axis, era: date | None) -> list[int]:
     for build in axis.values:
         first[_series(build)] = min(build.released, first.get(_series(build), build.released))
     then = sorted((s for s, day in first.items() if day <= era), reverse=True)
-    order = {s: i for i, s in enumerate([*then, *sorted(s for s, day in first.items() if day > era)])}
-    return [order[_series(build)] for build in axis.values]
+    order = {s: i for i, s in enumerate([*then, *sorted(s for s, day in first.items() if day > era)], 1)}
+    return [0 if build is axis.absent else order[_series(build)] for build in axis.values]
 
 
 def levels(world: World, packages: dict[str, str], eras: dict[str, date]) -> dict[str, Level]:

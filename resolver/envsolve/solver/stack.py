@@ -14,7 +14,8 @@ from envsolve.solver.world import CPU, LIBRARIES, NO_CUDA, World, build_id
 def make_stack(world: World, frameworks: Sequence[str], found: Answer, command: str) -> Stack:
     """One value per axis, with reasons and warnings."""
     value = {axis.name: axis.values[found.values[axis.index]] for axis in world.axes.values()}
-    builds: dict[str, schema.Build] = {name: value[f"framework:{name}"] for name in _backend_first(frameworks, value)}
+    there = [name for name in frameworks if value[axis := f"framework:{name}"] is not world.axes[axis].absent]
+    builds: dict[str, schema.Build] = {name: value[f"framework:{name}"] for name in _backend_first(there, value)}
     image: schema.Image = value["image"]
     toolkit = world.facts.toolkits.get(value["cuda"])
     substituted = _substitutes(world, builds)

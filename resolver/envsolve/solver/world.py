@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache, cached_property
 from typing import Any
 
@@ -17,7 +18,13 @@ from envsolve.prose import listed
 from envsolve.solver.finite import Mask, Problem, Rule, bits
 from envsolve.solver.verdict import SAFETY
 
-SOURCES = {"host": "this machine", "request": "the request", "device": "what the words mean", "policy": "envsolve"}
+SOURCES = {
+    "host": "this machine",
+    "request": "the request",
+    "device": "what the words mean",
+    "policy": "envsolve",
+    "unknown": "nothing: it is not in the database",
+}
 """Where facts that are given, not looked up, come from."""
 
 NO_CUDA = "none"
@@ -43,15 +50,25 @@ def version_key(text: str) -> tuple[int, ...]:
 
 @dataclass
 class Axis:
-    """A variable and its values, in the order ties are broken by."""
+    """A variable and its values, in the order ties are broken by.
+
+    ``absent``: the one value, if any, that says the framework is not there. It has no facts: ``mask`` asks nothing of
+    it, and no rule starts from it.
+    """
 
     name: str
     index: int
     values: list[Any]
+    absent: object = None
 
     def mask(self, wanted: Callable[[Any], bool]) -> Mask:
         """The values for which ``wanted`` holds."""
-        return sum(1 << i for i, value in enumerate(self.values) if wanted(value))
+        return sum(1 << i for i, value in enumerate(self.values) if value is not self.absent and wanted(value))
+
+    @property
+    def nothing(self) -> Mask:
+        """The value that says it is not there; no value at all where it has to be there."""
+        return sum(1 << i for i, value in enumerate(self.values) if value is self.absent)
 
     def only(self, *values: object) -> Mask:
         """These values, of an axis of names."""
@@ -136,7 +153,7 @@ class World:
         """
         groups: dict[tuple[Mask, Hashable, Hashable], list[int]] = {}
         for i, value in enumerate(x.values):
-            mask = allowed(value)
+            mask = allowed(value) if value is not x.absent else None
             if mask is not None:
                 row = about(value)[1]
                 key = row and (row.evidence.get(evidence) or row.evidence.get("*"))
@@ -210,15 +227,24 @@ def at_least(verdict: Axis, found: str) -> Mask:
     return verdict.mask(lambda v: VERDICTS.index(v) >= rank)
 
 
-def empty_world(request: Request, host: Host, facts: Facts, frameworks: Sequence[str]) -> World:
-    """The axes, each in the order that ties fall to: newest first."""
+def _absent(name: str) -> schema.Build:
+    """A build that stands for no build: of no version that was ever released, on no device."""
+    return schema.Build(
+        package=name, version="0", released=date.min, pythons={}, devices=(), origin="absent", evidence={}
+    )  # fmt: skip
+
+
+def empty_world(
+    request: Request, host: Host, facts: Facts, frameworks: Sequence[str], optional: Collection[str] = ()
+) -> World:
+    """The axes, each in the order that ties fall to: newest first; of an ``optional`` framework, none before any."""
     world = World(facts, request, host)
     for name in frameworks:
-        own = [b for b in facts.framework(name).builds if b.origin in schema.LOCKABLE]
-        world.axis(
-            f"framework:{name}",
-            sorted(own, key=lambda b: (parsed(b.version), b.package == name), reverse=True),
-        )
+        own = sorted(facts.framework(name).builds, key=lambda b: (parsed(b.version), b.package == name), reverse=True)
+        axis = world.axis(f"framework:{name}", own)
+        if name in optional:
+            axis.absent = _absent(name)
+            axis.values.insert(0, axis.absent)
     world.axis("python", sorted(facts.pythons, key=version_key, reverse=True))
     ids = {build_id(build) for name in frameworks for build in world.axes[f"framework:{name}"].values}
     world.axis("image", [i for i in facts.images.values() if i.framework is None or i.framework in ids])
