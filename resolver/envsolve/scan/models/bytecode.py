@@ -11,7 +11,8 @@ import binascii
 import contextlib
 
 _CODE, _BYTES, _REFERENCE = 0x63, 0x73, 0x80
-_RETURN, _RESUME = 0x53, 0x97
+_RETURN, _RESUME = 0x53, frozenset({0x95, 0x97})
+_START = 24
 _LIMIT = 1 << 20
 
 
@@ -37,7 +38,15 @@ def form(code: bytes) -> str:
             continue
         if numbers != 5:
             return {4: "four", 6: "six"}[numbers]
-        if body[0] == _RESUME:
-            return "resume"
-        return "five-words" if size % 2 == 0 and body[-2] == _RETURN else "five-bytes"
+        return _five(body)
     return "other"
+
+
+def _five(body: bytes) -> str:
+    """Five numbers stand before the code of two eras; the later resumes at its start, after cells at most."""
+    start = zip(body[:_START:2], body[1:_START:2], strict=False)
+    if any(op in _RESUME and argument == 0 for op, argument in start):
+        return "resume"
+    if len(body) % 2 == 0 and body[-2] == _RETURN:
+        return "five-words"
+    return "five-bytes" if body[-1] == _RETURN else "other"

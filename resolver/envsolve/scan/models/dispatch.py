@@ -52,7 +52,7 @@ _MAGIC = (
     b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V ",
 )
 _JSON = re.compile(rb'^\s*\{.{0,4096}?"(?:nodes|arg_nodes|class_name)"', re.DOTALL)
-_CHECKPOINT = re.compile(r"\.ckpt(-\d+)?$|^checkpoint$|\.data-\d{5}-of-\d{5}$|^__model__$")
+_CHECKPOINT = re.compile(r"\.ckpt(-\d+)?$|\.pkl\.gz$|^checkpoint$|\.data-\d{5}-of-\d{5}$|^__model__$")
 
 
 def looks_like_model(path: Path) -> bool:

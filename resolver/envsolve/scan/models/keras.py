@@ -53,6 +53,8 @@ def _other_hdf5(file: hdf5.File, notes: Notes) -> None:
         if blobs and all(b.is_group and all(name.isdigit() for name in b.members) for b in blobs):
             notes.mark("caffe-h5", "data", f"data/{next(iter(layers.members))}")
             return
+    if file.root.dense:
+        raise NotThisFormatError("an HDF5 file whose names are stored densely, which envsolve does not read")
     names = ", ".join(list(file.root.members)[:4])
     raise NotThisFormatError(f"an HDF5 file without the marks of a model (it holds {printable(names) or 'nothing'})")
 
@@ -67,11 +69,15 @@ def say_version(notes: Notes, text: str, backend: str | None = None) -> None:
         notes.mark("keras-h5", "odd-version", shown)
         return
     inside = [row.release for row in notes.facts.model_releases if row.keras == text]
+    if plain != text or inside:
+        notes.without = frozenset({"keras"})
     row = _version_row(notes, version) if plain == text else notes.marker("keras-version", "tf")
     if row is None:
         return
     made = {"keras": f"=={plain}"} if plain == text and not inside else _between(inside)
-    means = row.means + (f"; written by TensorFlow {inside[0]} to {inside[-1]}'s own Keras" if inside else "")
+    means = row.means
+    if inside:
+        means += f"; written by the one of TensorFlow {' to '.join(dict.fromkeys((inside[0], inside[-1])))}"
     source = notes.facts.evidence(row).source
     notes.say(shown, means, row.strength, source, ranges=row.ranges, made_with=made)
     if backend and plain == text and not inside:
@@ -124,7 +130,8 @@ def say_config(config: object, notes: Notes) -> bool:
     for part in nested(config):
         inner = part.get("config")
         if isinstance(part.get("class_name"), str) and isinstance(inner, dict | list):
-            classes.add(part["class_name"])
+            named = "{}" if isinstance(inner, dict) and isinstance(inner.get("layers"), list) else ""
+            classes |= {part["class_name"], part["class_name"] + named}
         if isinstance(part.get("class_name"), str) and isinstance(inner, dict):
             arguments |= {key for key in inner if isinstance(key, str)}
             arguments |= {key for key in ("registered_name", "module") if key in part}

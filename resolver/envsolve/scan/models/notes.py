@@ -20,12 +20,15 @@ class Notes:
         self.file = file
         self.facts = facts
         self.found: list[Evidence] = []
+        self.without: frozenset[str] = frozenset()
+        """Packages that this file is not about, e.g. 'keras' where TensorFlow's own wrote it."""
         self._seen: set[tuple[str, str]] = set()
 
     def reset(self) -> None:
         """Forget all: the reader that said it was the wrong one."""
         self.found.clear()
         self._seen.clear()
+        self.without = frozenset()
 
     def marker(self, kind: str, mark: str) -> Marker | None:
         """The marker of exactly this mark."""
@@ -90,8 +93,11 @@ class Notes:
                 means=means,
                 strength=strength,
                 source=source,
-                ranges=dict(ranges or {}),
-                made_with=dict(made_with or {}),
+                ranges=self._about(ranges),
+                made_with=self._about(made_with),
                 pythons=pythons,
             )
         )
+
+    def _about(self, ranges: dict[str, str] | None) -> dict[str, str]:
+        return {name: text for name, text in (ranges or {}).items() if name not in self.without}

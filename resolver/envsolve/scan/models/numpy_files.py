@@ -15,8 +15,8 @@ _LASAGNE = re.compile(r"^arr_\d+$")
 _CHAINER = re.compile(r"(^|/)(W|b|gamma|beta|avg_mean|avg_var|N|persistent)$")
 
 
-def read(source: Source, notes: Notes) -> None:
-    """A ``.npy`` file."""
+def read(source: Source, notes: Notes, *, partial: bool = False) -> None:
+    """A ``.npy`` file; ``partial``: the start of one."""
     head = source.head(12)
     if head[:6] != MAGIC:
         raise NotThisFormatError
@@ -30,7 +30,7 @@ def read(source: Source, notes: Notes) -> None:
     notes.mark("npy", "array", f"npy {head[6]}.{head[7]} {printable(header.strip(), 80)}")
     if _OBJECT.search(header):
         notes.mark("npy", "object", "array of objects: a pickle inside", 8 + width)
-        pickles.say(pickles.scan(source, 8 + width + size), notes)
+        pickles.say(pickles.scan(source, 8 + width + size, partial=partial), notes)
 
 
 def say_names(names: Iterable[str], notes: Notes) -> None:

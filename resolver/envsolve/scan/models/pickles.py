@@ -22,6 +22,8 @@ _GETS = frozenset({"GET", "BINGET", "LONG_BINGET"})
 _PUTS = frozenset({"PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _QUIET = frozenset({"MARK", "PROTO", "FRAME"})
 _NAME = 512
+_SURE = 8
+"""Opcodes that a cut-off start must have to count as a pickle."""
 _NAMES = 4096
 _RAW_AFTER = "numpy_pickle.NumpyArrayWrapper"
 """After this object joblib writes the array's bytes into the stream."""
@@ -36,14 +38,26 @@ class Scan:
     texts: list[str] = field(default_factory=list)
     python2: int | None = None
     not_ascii: int | None = None
-    frames: bool = False
+    cut: bool = False
     end: int = 0
     ops: int = 0
 
 
-def scan(source: Source, at: int = 0) -> Scan:
-    """Walk over one pickle. Raises MalformedError when it is none."""
-    return _Walk(source, at).run()
+def scan(source: Source, at: int = 0, *, partial: bool = False) -> Scan:
+    """Walk over one pickle, as far as a scan goes. Raises MalformedError when it is none.
+
+    ``partial``: only the start of it is there, so that its end is no fault.
+    """
+    walk = _Walk(source, at)
+    try:
+        return walk.run()
+    except LimitError:
+        walk.seen.cut = True
+    except MalformedError:
+        if not partial or walk.seen.ops < _SURE:
+            raise
+        walk.seen.cut = True
+    return walk.seen
 
 
 class _Walk:
@@ -170,30 +184,29 @@ def say(seen: Scan, notes: Notes) -> None:
         notes.mark("pickle-string", "encoded", "_codecs.encode in place of bytes", seen.names["_codecs.encode"])
 
 
-def unpacked(source: Source) -> Source:
-    """The file itself, or what it holds when joblib or gzip packed it."""
+def unpacked(source: Source) -> tuple[Source, bool]:
+    """The file itself, or the start of what it holds when joblib or gzip packed it, and whether there is more."""
     head = source.head(2)
     if head not in (b"x\x01", b"x\x9c", b"x\xda", b"x^", b"\x1f\x8b"):
-        return source
+        return source, False
     limit = 16 << 20
     try:
         machine = zlib.decompressobj(47)
         plain = machine.decompress(source.head(limit), limit)
     except (zlib.error, gzip.BadGzipFile) as error:
         raise NotThisFormatError from error
-    return Source(plain)
+    return Source(plain), not machine.eof
 
 
 def read(source: Source, notes: Notes) -> None:
     """A pickle, also joblib's. Raises NotThisFormatError when the file starts like none."""
-    inner = unpacked(source)
+    inner, partial = unpacked(source)
     head = inner.head(2)
     if not head or (not (head[0] == 0x80 and head[1:2] <= b"\x05") and head[:1] not in b"(c]}"):
         raise NotThisFormatError
-    seen = scan(inner)
+    seen = scan(inner, partial=partial)
     if seen.ops < 2:
         raise NotThisFormatError
     say(seen, notes)
-    notes.dotted("pickle-global", ())
     if not notes.found:
         raise NotThisFormatError

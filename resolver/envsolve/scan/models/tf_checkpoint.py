@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from envsolve.scan.models import snappy
 from envsolve.scan.models.notes import Notes
 from envsolve.scan.models.protobuf import Message
 from envsolve.scan.models.source import LimitError, MalformedError, NotThisFormatError, Source, printable
@@ -33,8 +34,10 @@ def _block(source: Source, offset: int, size: int) -> bytes:
     if size > _BLOCK:
         raise LimitError("a block of its table is larger than a scan reads")
     data = source.exactly(offset, size + 5)
+    if data[size] == 1:
+        return snappy.unpack(data[:size], _BLOCK)
     if data[size] != 0:
-        raise LimitError("its table is compressed")
+        raise MalformedError(f"a block of its table is packed in the unknown way {data[size]}")
     return data[:size]
 
 

@@ -68,4 +68,4 @@ def read_members(names: list[str], members: dict[str, bytes], notes: Notes) -> N
     else:
         notes.mark("torch-file", "zip", f"zip with data.pkl, version {printable(version or 'not stated', 12)}")
     if "data.pkl" in members:
-        say(pickles.scan(Source(members["data.pkl"])), notes)
+        say(pickles.scan(Source(members["data.pkl"]), partial=True), notes)

@@ -68,6 +68,6 @@ def _dispatch(archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo], notes: Not
 def _object_array(data: bytes, notes: Notes) -> None:
     if b"O" in data[:128] and data[:6] == numpy_files.MAGIC and b"'descr': '|O'" in data[:256]:
         try:
-            numpy_files.read(Source(data), notes)
+            numpy_files.read(Source(data), notes, partial=True)
         except (MalformedError, NotThisFormatError):
             notes.mark("npy", "object", "array of objects: a pickle inside")
