@@ -41,6 +41,8 @@ Pasted = Annotated[Text, typer.Option("--error", metavar="TEXT", help="say what 
 Axis = Annotated[Text, typer.Argument(metavar="AXIS", help="python, cuda, os, tensorflow, ...")]
 Spec = Annotated[list[str], typer.Argument(metavar="PACKAGE==VERSION|CAP|GPU|IMAGE|'cuda 8.0'", show_default=False)]
 OwnFacts = Annotated[Texts, typer.Option("--facts", metavar="FILE", help="facts of your own over the database's")]
+Scanned = Annotated[str, typer.Argument(metavar="PATH", help="a folder, a script or a model file", show_default=False)]
+SolveIt = Annotated[bool, typer.Option("--solve", help="go on: solve, lock and write, with the options of solve")]
 Table = Annotated[Text, typer.Argument(metavar="TABLE", show_default=False)]
 
 
@@ -301,13 +303,41 @@ def doctor(json: Json = False, offline: Offline = False) -> None:
         raise typer.Exit(Exit.NOT_READY)
 
 
-def scan(path: str, json: Json = False) -> None:  # noqa: ARG001  (the contract's options, for later)
-    """Read a repository or a model file (not there yet)."""
-    raise UsageError(
-        f"scan {path}: reading a repository or a model file is not there yet",
-        hints=("envsolve NAME==VERSION ...   # name what it needs",),
-        code="not-yet",
-    )
+def scan(
+    path: Scanned,
+    as_of: AsOf = None,
+    solve_it: SolveIt = False,
+    gpu: GpuNames = None,
+    require_gpu: RequireGpu = None,
+    driver: Driver = None,
+    python: PythonName = None,
+    os_name: OsName = None,
+    accept: Accepted = None,
+    backend: BackendName = None,
+    facts: OwnFacts = None,
+    build: BuildIt = False,
+    prefix: Prefix = None,
+    dry_run: DryRun = False,
+    output: Output = None,
+    force: Force = False,
+    json: Json = False,
+    offline: Offline = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read a folder, a script or a model file, and say what it needs and why; --solve goes on with the answer."""
+    from envsolve.scan import project, report
+
+    found = project.scan_path(Path(path), _facts(facts), as_of, Talk(quiet))
+    if not solve_it:
+        emit_json(project.document(found)) if json else emit(report.text(found, wants_color(sys.stdout)))
+        return
+    Talk(quiet).say(report.text(found))
+    solve(
+        targets=found.solvable(), gpu=gpu, require_gpu=require_gpu, driver=driver, python=python or found.python,
+        os_name=os_name, accept=accept, as_of=found.as_of.isoformat() if found.as_of else None, backend=backend,
+        facts=facts, build=build, prefix=prefix, dry_run=dry_run, output=output, force=force, json=json,
+        offline=offline, quiet=quiet,
+    )  # fmt: skip
 
 
 def _facts(own: Texts) -> Any:
