@@ -35,6 +35,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="say nothing on stder
 Offline = Annotated[bool, typer.Option("--offline", help="use cached index pages, fetch nothing")]
 Force = Annotated[bool, typer.Option("--force", help="overwrite files that were edited by hand")]
 Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 3 when it is out of date")]
+Upgrade = Annotated[Texts, typer.Option("--upgrade", metavar="NAME", help="let this package move; repeatable")]
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
 AnyFolder = Annotated[Text, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
 Pasted = Annotated[Text, typer.Option("--error", metavar="TEXT", help="say what this error means; - reads it")]
@@ -257,6 +258,8 @@ def _why_error(error: str, folder: str | None, axis: str | None, own: Texts, jso
 
 
 def lock(
+    upgrade: Upgrade = None,
+    as_of: AsOf = None,
     folder: Folder,
     check: Check = False,
     force: Force = False,
@@ -264,19 +267,27 @@ def lock(
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
-    """Lock a folder again from its own request, or check that nothing would change."""
+    """Lock a folder again from its own request, check that nothing would change, or upgrade a package of it."""
     from envsolve import folder as folders
     from envsolve import pipeline
 
-    old, talk = _read_lock(folder), Talk(quiet)
+    if check and upgrade:
+        raise UsageError("--check writes nothing, --upgrade does", code="contradictory-options")
+    old, talk, day = _read_lock(folder), Talk(quiet), parse_day(as_of) if as_of else None
+    own = _facts(facts) if facts else None
     with talk.step("lock"):
-        new = pipeline.relock(old, facts=_facts(facts) if facts else None, offline=offline, talk=talk)
+        new = pipeline.relock(old, facts=own, offline=offline, upgrade=upgrade or (), as_of=day, talk=talk)
     if check:
-        pipeline.check_lock(old, new)
+        pipeline.check_lock(old, new, pipeline.index_fates(old, offline=offline))
         talk.say(f"{folder} is up to date")
         return
     folders.write(Path(folder), pipeline.rendered(new), force=force)
 
+    moved = changes(old, new)
+    if json:
+        emit_json({"schema": "envsolve/lock-changes-1", "changes": [change.document() for change in moved]})
+    else:
+        emit("\n".join(lines(moved)) or "nothing moved")
 
 def render(folder: Folder, check: Check = False, force: Force = False) -> None:
     """Write a folder's files again from its lock, or check that they are what it gives."""

@@ -196,6 +196,7 @@ class LockedPackage(Frozen):
     level: int = Field(0, description="sdists are built in this order, so that one may need another at build time")
     index: str = Field("default", description="role of the index it came from: 'default', or an extra index's name")
     requires: tuple[str, ...] = Field((), description="its own requirements on other locked packages")
+    builds_with: tuple[str, ...] = Field((), description="packages that an sdist needs to be built, by name")
     reason: str = Field(description="who asked for it, in a sentence")
     yanked: str | None = Field(None, description="the index's text when the file was yanked later")
 
@@ -240,6 +241,7 @@ class Lock(Frozen):
     system_packages: tuple[str, ...] = Field((), description="apt packages needed at run time, e.g. g++ for Theano")
     build_packages: tuple[str, ...] = Field((), description="apt packages needed only to build sdists")
     environment: dict[str, str] = Field({}, description="variables the image sets, e.g. KERAS_BACKEND")
+    upgrades: dict[str, date] = Field({}, description="packages as of a day of their own (``lock --upgrade``), by name")
     notes: tuple[str, ...] = ()
 
 

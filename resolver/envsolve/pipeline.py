@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +18,7 @@ from envsolve.solver import solve
 
 if TYPE_CHECKING:
     from envsolve.engine.base import BuildSettings, Built, Engine
+    from envsolve.lock.changes import Change
     from envsolve.talk import Talk
 
 
@@ -138,7 +139,15 @@ def _with_digest(lock: Lock, digest: str | None) -> Lock:
     return lock.model_copy(update={"image": lock.image.model_copy(update={"digest": digest})})
 
 
-def _locked(solution: Solution, facts: Facts, offline: bool, as_of: date | None, talk: Talk | None) -> Lock:
+def _locked(
+    solution: Solution,
+    facts: Facts,
+    offline: bool,
+    as_of: date | None,
+    talk: Talk | None,
+    upgrades: Mapping[str, date] | None = None,
+    prefer: Mapping[str, str] | None = None,
+) -> Lock:
     from envsolve.lock import make_lock
     from envsolve.lock.index import Index
     from envsolve.lock.pipconfig import user_config
@@ -149,7 +158,7 @@ def _locked(solution: Solution, facts: Facts, offline: bool, as_of: date | None,
     try:
         return make_lock(
             solution.chosen, solution.request, solution.host, facts,
-            index=index, as_of=as_of, say=talk.log if talk else None,
+            index=index, as_of=as_of, upgrades=upgrades, prefer=prefer, say=talk.log if talk else None,
         )  # fmt: skip
     finally:
         index.close()
@@ -162,12 +171,25 @@ def rendered(lock: Lock) -> dict[str, str]:
     return render(lock)
 
 
-def relock(lock: Lock, *, facts: Facts | None = None, offline: bool = False, talk: Talk | None = None) -> Lock:
+def relock(
+    lock: Lock,
+    *,
+    facts: Facts | None = None,
+    offline: bool = False,
+    upgrade: Sequence[str] = (),
+    as_of: date | None = None,
+    talk: Talk | None = None,
+) -> Lock:
     """The lock that the same request on the same host, as of the same date, gives today.
 
-    Without ``facts``, the user's own are read again from the files that the request names, if any. Raises
-    NoCombinationError when the database now says that nothing does.
+    ``upgrade``: these packages may move, to what there was on ``as_of`` (default: the lock's date); others move only
+    where that makes them. Without ``facts``, the user's own are read again from the files that the request names, if
+    any. Raises NoCombinationError when the database now says that nothing does, UsageError for a package that the
+    lock has not.
     """
+    from envsolve.lock.changes import upgrade_plan
+
+    upgrades, prefer = upgrade_plan(lock, upgrade, as_of)
     facts = facts or load(overlays=lock.request.facts)
     given = tuple(overlay.name for overlay in facts.overlays)
     same = [Path(name).name for name in given] == [Path(name).name for name in lock.request.facts]
@@ -175,33 +197,34 @@ def relock(lock: Lock, *, facts: Facts | None = None, offline: bool = False, tal
     solution = solve(request, lock.host, facts)
     if solution.chosen is None:
         raise NoCombinationError("the database now knows no combination for the request of this lock")
-    again = _locked(solution, facts, offline, lock.as_of, talk)
+    again = _locked(solution, facts, offline, lock.as_of, talk, upgrades, prefer)
     # What was pinned stays pinned, and an image that has come since makes no lock stale.
     return _with_digest(again, lock.image.digest) if again.image.reference == lock.image.reference else again
 
 
-def check_lock(lock: Lock, again: Lock) -> None:
-    """Raises OutOfDateError, naming what differs, unless two locks give the same environment."""
-    old, new = lock.model_dump(mode="json"), again.model_dump(mode="json")
-    for one in (old, new):
-        del one["image"]["default_index"]  # what is there depends on whose pip made the lock
-    ignored = {"envsolve", "facts", "host"}
-    fields = [name for name in old if name not in ignored and old[name] != new[name]]
-    if fields:
-        raise OutOfDateError(
-            "the lock is not what its request gives today", facts=tuple(_differences(lock, again, fields))
-        )
+def check_lock(lock: Lock, again: Lock, fates: Sequence[Change] = ()) -> None:
+    """Raises OutOfDateError, naming what moved, unless two locks give the same environment.
+
+    ``fates``: what became of the lock's files on the index, from ``index_fates``; it counts too.
+    """
+    from envsolve.lock.changes import changes, lines
+
+    moved = (*fates, *changes(lock, again))
+    if moved:
+        raise OutOfDateError("the lock is not what its request gives today", facts=lines(moved))
 
 
-def _differences(lock: Lock, again: Lock, fields: Sequence[str]) -> list[str]:
-    lines = [f"{name} differs" for name in fields if name != "packages"]
-    before, after = ({p.name: p.version for p in one.packages} for one in (lock, again))
-    lines += [
-        f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
-    return lines or ["a file of a package differs"]
+def index_fates(lock: Lock, *, offline: bool = False) -> tuple[Change, ...]:
+    """Files of a lock that were withdrawn, deleted or replaced on the index since; offline, as of the cached pages."""
+    from envsolve.lock.changes import fates
+    from envsolve.lock.index import Index
+    from envsolve.lock.pipconfig import user_config
+
+    index = Index(user_config(), offline=offline)
+    try:
+        return fates(lock, index)
+    finally:
+        index.close()
 
 
 def check_files(folder: Path, files: dict[str, str]) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from envsolve.data import data_dir
 from envsolve.engine.base import PROBE_DIRECTORY, SITE_DIRECTORY
 from envsolve.lock import document
+from envsolve.lock.pylock import pylock
 from envsolve.models import Lock
 from envsolve.quoting import checked, exec_form, pairs, quoted, word
 
@@ -94,6 +95,7 @@ def render(lock: Lock) -> dict[str, str]:
     files = {
         "requirements.txt": document.requirements(lock),
         "envsolve.lock": text,
+        "pylock.toml": pylock(lock),
         "smoke.py": (data_dir("templates") / "smoke" / "probe.py").read_text(encoding="utf-8"),
         **phase_files(lock),
     }

@@ -63,7 +63,7 @@ def build_request(
         python=_python(python),
         os=os,
         accept=tuple(cast("Accept", _choice("accept", a, get_args(Accept))) for a in dict.fromkeys(accept)),
-        as_of=_day(as_of),
+        as_of=parse_day(as_of),
         backend=cast("Backend", _choice("backend", backend, get_args(Backend))),
     )
     reader = _Reader(words, facts, draft)
@@ -118,7 +118,8 @@ def _choice(option: str, text: str, known: tuple[str, ...]) -> str:
     )
 
 
-def _day(text: date | str | None) -> date | None:
+def parse_day(text: date | str | None) -> date | None:
+    """The day that a text names. Raises UsageError (``bad-date``)."""
     if text is None or isinstance(text, date):
         return text
     try:

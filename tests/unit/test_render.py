@@ -61,6 +61,7 @@ def test_files_of_the_folder():
         "phases/2-wheels.txt",
         "phases/3-sdists-00.txt",
         "phases/3-sdists-01.txt",
+        "pylock.toml",
         "requirements.txt",
         "smoke.py",
     ]

@@ -34,6 +34,7 @@ def assemble(
     resolution: Resolution,
     as_of: date,
     as_of_reason: str,
+    upgrades: Mapping[str, date] | None = None,
     notes: tuple[str, ...] = (),
     default_index: str | None = None,
 ) -> Lock:
@@ -57,6 +58,7 @@ def assemble(
         system_packages=_merged(cap.system for cap in resolution.settled),
         build_packages=_merged(_build_system(cap, resolution.packages) for cap in resolution.settled),
         environment=_environment(stack, facts, resolution.settled),
+        upgrades=dict(sorted((upgrades or {}).items())),
         notes=tuple(sorted((*resolution.notes, *notes))),
     )
 
@@ -74,6 +76,7 @@ def _locked(pinned: Pinned, phase: Phase, level: int) -> LockedPackage:
         level=level,
         index=file.index,
         requires=pinned.texts,
+        builds_with=pinned.builds_with,
         reason=pinned.why,
         yanked=file.yanked,
     )

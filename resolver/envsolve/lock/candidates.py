@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
@@ -88,14 +88,28 @@ class World:
     """The index as of a day, seen from one target.
 
     ``undated``: projects exempt from the day. Of them, too, what was there on the day comes first.
+    ``upgrades``: projects as of days of their own; the others may follow them to the last of these days, but what
+    was there on their own day comes first. ``prefer``: versions that come before all others.
     """
 
-    def __init__(self, index: Index, target: Target, as_of: date, *, undated: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        index: Index,
+        target: Target,
+        as_of: date,
+        *,
+        undated: Iterable[str] = (),
+        upgrades: Mapping[str, date] | None = None,
+        prefer: Mapping[str, Version] | None = None,
+    ) -> None:
         self.index = index
         self.target = target
         self.as_of = as_of
         self._day = as_of.isoformat()
         self._undated = frozenset(undated)
+        self._upgrades = {name: day.isoformat() for name, day in (upgrades or {}).items()}
+        self._last = max((self._day, *self._upgrades.values()))
+        self._prefer = dict(prefer or {})
         self._releases: dict[str, Releases] = {}
 
     def releases(self, name: str) -> Releases:
@@ -105,8 +119,28 @@ class World:
         return self._releases[name]
 
     def _sort(self, project: Project) -> Releases:
+        name = project.name
+        if name in self._undated:
+            releases = self._as_of(project, _FOREVER)
+            early = [v for v in releases.order if releases.candidates[v].file.day <= self._day]
+            releases.order = (*early, *sorted(set(releases.order) - set(early)))
+        elif name in self._upgrades:
+            releases = self._as_of(project, self._upgrades[name])
+        else:
+            releases = self._as_of(project, self._day)
+            if self._last > self._day:
+                later = self._as_of(project, self._last)
+                releases.versions = later.versions
+                releases.order = (*releases.order, *sorted(later.candidates.keys() - releases.candidates.keys()))
+                releases.candidates = {**later.candidates, **releases.candidates}
+        kept = self._prefer.get(name)
+        if kept in releases.candidates:
+            releases.order = (kept, *(v for v in releases.order if v != kept))
+        return releases
+
+    def _as_of(self, project: Project, day: str) -> Releases:
+        """The project on a day."""
         releases = Releases(project.name, project.known)
-        day = _FOREVER if project.name in self._undated else self._day
         for file in project.files:
             found = _split(file.filename, project.name)
             version = parse_version(found[0]) if found else None
@@ -120,9 +154,6 @@ class World:
             if usable:
                 releases.candidates[version] = Candidate(version, tuple(k.file for k in usable))
         releases.order = _order(releases, day)
-        if project.name in self._undated:
-            early = [v for v in releases.order if releases.candidates[v].file.day <= self._day]
-            releases.order = (*early, *sorted(set(releases.order) - set(early)))
         return releases
 
     def _judge(self, file: File, tags: str | None, day: str) -> Known:

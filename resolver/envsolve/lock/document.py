@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from envsolve.errors import UsageError
+from envsolve.lock.pages import plain_name
 from envsolve.models import Lock, LockedPackage
 
 SCHEMA = "envsolve/lock-1"
@@ -39,6 +40,8 @@ def load(text: str) -> Lock:
     for package in lock.packages:
         if len(package.sha256) != 64 or not set(package.sha256) <= set("0123456789abcdef"):
             raise _bad(f"the lock is damaged: the SHA-256 of {package.filename} is none")
+        if not plain_name(package.filename):
+            raise _bad(f"the lock is damaged: {package.filename!r} is not the name of a file")
     return lock
 
 

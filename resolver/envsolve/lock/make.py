@@ -47,6 +47,8 @@ class _Job:
     provided: Mapping[str, Version]
     same: Mapping[str, str]
     progress: Progress | None
+    upgrades: Mapping[str, date]
+    prefer: Mapping[str, Version]
 
     def rename(self, name: str) -> str:
         """The package of the stack that stands for another package of the same framework."""
@@ -72,10 +74,14 @@ def make_lock(
     *,
     index: Index,
     as_of: date | None = None,
+    upgrades: Mapping[str, date] | None = None,
+    prefer: Mapping[str, str] | None = None,
     say: Say | None = None,
     progress: Progress | None = None,
 ) -> Lock:
     """The lock of a stack. ``progress`` gets packages in view, requests made and bytes read, every so often.
+
+    ``upgrades``: packages as of days of their own, by canonical name. ``prefer``: versions to take where they can be.
 
     Raises NoCombinationError ("no-closure") when no set of packages fits, UsageError for a date before the
     framework or a name that the index does not have, NotReadyError when the index does not answer, DatabaseError.
@@ -91,6 +97,8 @@ def make_lock(
         provided=provided,
         same=_same_framework(stack, facts),
         progress=progress,
+        upgrades=upgrades or {},
+        prefer={name: Version(text) for name, text in (prefer or {}).items()},
     )
     asked = _asked(job)
     day, reason = _day(job, asked, as_of or request.as_of)
@@ -107,6 +115,7 @@ def make_lock(
         resolution=resolution,
         as_of=day,
         as_of_reason=reason,
+        upgrades=job.upgrades,
         notes=image_notes(job.vendors, resolution.held, resolution.hidden),
         # An address of the user's own (a company's, perhaps with credentials) never gets into a lock
         default_index=index.config.default_index if stale_pip(stack, facts) else None,
@@ -230,7 +239,7 @@ def _vendor_release(choice: FrameworkChoice, facts: Facts) -> list[Appearance]:
 
 
 def _resolve(job: _Job, asked: Sequence[Asked], day: date) -> Resolution:
-    world = World(job.index, job.target, day, undated=TOOLS)
+    world = World(job.index, job.target, day, undated=TOOLS, upgrades=job.upgrades, prefer=job.prefer)
     release = python_release(job.stack, job.facts)
     caps = CapBook.of([*job.facts.caps, *_companions(job)], release.backports, job.target, job.rename)
     try:

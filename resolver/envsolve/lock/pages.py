@@ -49,6 +49,11 @@ class PageError(ValueError):
     """The page cannot serve as a source for a dated lock; the text says why."""
 
 
+def plain_name(filename: str) -> bool:
+    """Whether it is nothing but a name: by what a page calls a file, it is written to the disk."""
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*", filename) is not None
+
+
 def canonical(name: str) -> str:
     """The project name as PEP 503 writes it."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -65,7 +70,7 @@ def _metadata_digest(entry: dict[str, Any]) -> str | None:
 def _file(entry: dict[str, Any], base: str, index: str) -> File | None:
     sha256 = (entry.get("hashes") or {}).get("sha256")
     upload_time, size = entry.get("upload-time"), entry.get("size")
-    if not sha256 or not upload_time or not isinstance(size, int):
+    if not sha256 or not upload_time or not isinstance(size, int) or not plain_name(str(entry["filename"])):
         return None
     yanked = entry.get("yanked") or None
     return File(
