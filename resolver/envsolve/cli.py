@@ -40,6 +40,10 @@ Folder = Annotated[str, typer.Argument(metavar="DIR", help="a folder that envsol
 AnyFolder = Annotated[Text, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
 Pasted = Annotated[Text, typer.Option("--error", metavar="TEXT", help="say what this error means; - reads it")]
 Axis = Annotated[Text, typer.Argument(metavar="AXIS", help="python, cuda, os, tensorflow, ...")]
+AllAxes = Annotated[bool, typer.Option("--all", help="every axis: what was taken, and what the others failed on")]
+Tree = Annotated[bool, typer.Option("--tree", help="the way from the request to the stack, as a tree")]
+Drawing = Annotated[bool, typer.Option("--svg", help="the same as a drawing, SVG on stdout")]
+Package = Annotated[Text, typer.Option("--package", metavar="NAME", help="why this package is in the lock")]
 Spec = Annotated[list[str], typer.Argument(metavar="PACKAGE==VERSION|CAP|GPU|IMAGE|'cuda 8.0'", show_default=False)]
 OwnFacts = Annotated[Texts, typer.Option("--facts", metavar="FILE", help="facts of your own over the database's")]
 Scanned = Annotated[str, typer.Argument(metavar="PATH", help="a folder, a script or a model file", show_default=False)]
@@ -213,11 +217,17 @@ def _read_lock(folder: str) -> Any:
 
 
 def why(
-    folder: AnyFolder = None, axis: Axis = None, error: Pasted = None, facts: OwnFacts = None, json: Json = False
+    folder: AnyFolder = None,
+    axis: Axis = None,
+    everything: AllAxes = False,
+    tree: Tree = False,
+    svg: Drawing = False,
+    package: Package = None,
+    error: Pasted = None,
+    facts: OwnFacts = None,
+    json: Json = False,
 ) -> None:
-    """Say which facts led to a lock, all or those of one axis; or what an error means and what to pin."""
-    from envsolve import explain
-
+    """Say which facts led to a lock and what others failed on; why a package is in it; or what an error means."""
     if error is not None:
         _why_error(error, folder, axis, facts, json)
         return
@@ -225,19 +235,14 @@ def why(
         raise UsageError(
             "why: DIR is missing", hints=("envsolve why --help", "envsolve why --error TEXT"), code="missing-argument"
         )
-    stack = _read_lock(folder).stack
-    text = explain.why(stack, axis)
-    axes = list(dict.fromkeys(r.axis.rpartition(":")[2] for r in stack.reasons))
-    if axis and not text:
-        hints = tuple(f"envsolve why {folder} {known}" for known in axes)
-        raise UsageError(f"the lock has no reason about {axis}", hints=hints, code="unknown-axis")
-    if not json:
-        emit(text)
-        return
-    reasons = [
-        r.model_dump(mode="json") for r in stack.reasons if axis is None or axis in (r.axis, r.axis.partition(":")[2])
-    ]
-    emit_json({"schema": "envsolve/why-1", "reasons": reasons})
+    from envsolve import retrace
+
+    lock = _read_lock(folder)
+    asked = retrace.Asked(axis=axis, everything=everything, tree=tree, svg=svg, package=package)
+    told = retrace.told(lock, _facts(facts), folder, asked)
+    if told.note:
+        Talk(False).warn(told.note)
+    emit_json(told.document) if json else emit(told.text)
 
 
 def _why_error(error: str, folder: str | None, axis: str | None, own: Texts, json: bool) -> None:
@@ -258,18 +263,21 @@ def _why_error(error: str, folder: str | None, axis: str | None, own: Texts, jso
 
 
 def lock(
-    upgrade: Upgrade = None,
-    as_of: AsOf = None,
     folder: Folder,
     check: Check = False,
+    upgrade: Upgrade = None,
+    as_of: AsOf = None,
     force: Force = False,
     facts: OwnFacts = None,
     offline: Offline = False,
+    json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Lock a folder again from its own request, check that nothing would change, or upgrade a package of it."""
     from envsolve import folder as folders
     from envsolve import pipeline
+    from envsolve.lock.changes import changes, lines
+    from envsolve.request import parse_day
 
     if check and upgrade:
         raise UsageError("--check writes nothing, --upgrade does", code="contradictory-options")
@@ -282,12 +290,12 @@ def lock(
         talk.say(f"{folder} is up to date")
         return
     folders.write(Path(folder), pipeline.rendered(new), force=force)
-
     moved = changes(old, new)
     if json:
         emit_json({"schema": "envsolve/lock-changes-1", "changes": [change.document() for change in moved]})
     else:
         emit("\n".join(lines(moved)) or "nothing moved")
+
 
 def render(folder: Folder, check: Check = False, force: Force = False) -> None:
     """Write a folder's files again from its lock, or check that they are what it gives."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from envsolve.errors import UsageError
-from envsolve.explain import frameworks_line
+from envsolve.explain import frameworks_line, why
 
 if TYPE_CHECKING:
     from envsolve.matrices import Facts
@@ -15,6 +15,27 @@ if TYPE_CHECKING:
     from envsolve.solver.chain import Chain, Choice
     from envsolve.solver.finite import Answer
     from envsolve.solver.question import Question
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of a lock is to be explained: one axis, all of them, the chain, or a package of it."""
+
+    axis: str | None = None
+    everything: bool = False
+    tree: bool = False
+    svg: bool = False
+    package: str | None = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """The explanation, as text and as a document, and what a person should know before reading it."""
+
+    text: str
+    document: dict[str, Any]
+    note: str | None = None
+
 
 WORDS = {"base_image": "image", "base": "image", "gpu": "device", "cpu": "device"}
 """What people call an axis -> the axis."""
@@ -26,6 +47,7 @@ class Retrace:
 
     lock: Lock
     facts: Facts
+    folder: str = "DIR"
 
     @cached_property
     def question(self) -> Question:
@@ -79,7 +101,7 @@ class Retrace:
         if self.found is None or not self.holds:
             raise UsageError(
                 self.difference() or "no answer",
-                hints=("envsolve lock DIR", "envsolve why DIR"),
+                hints=(f"envsolve lock {self.folder}", f"envsolve why {self.folder}"),
                 code="facts-changed",
             )
         return self.found
@@ -90,12 +112,71 @@ class Retrace:
         plain = self.facts.aliases.get(plain, plain)
         name = next((n for n in (plain, f"framework:{plain}") if n in axes), None)
         if name is None or name in ("cpu", "driver"):
-            known = [n.removeprefix("framework:") for n in axes if n not in ("cpu", "driver")]
+            known = [n.removeprefix("framework:") for n in axes if not n.startswith(("cpu", "driver", "backend:"))]
             raise UsageError(
-                f"there is no axis {word}", hints=tuple(f"envsolve why DIR {n}" for n in known), code="unknown-axis"
+                f"there is no axis {word}",
+                hints=tuple(f"envsolve why {self.folder} {n}" for n in known),
+                code="unknown-axis",
             )
         return name
 
 
 def _essence(stack: Stack) -> tuple[Any, ...]:
     return stack.device, stack.verdict, stack.frameworks, stack.python, stack.os, stack.base_image, stack.cuda
+
+
+def told(lock: Lock, facts: Facts, folder: str, asked: Asked) -> Told:
+    """An explanation of a lock.
+
+    Where today's facts would give another stack, what the lock itself holds is told, with a note. Raises UsageError
+    ("contradictory-options", "unknown-axis", "facts-changed", "unknown-package").
+    """
+    kinds = [asked.everything, asked.tree, asked.svg, asked.package is not None]
+    if sum(kinds) > 1 or (asked.axis and any(kinds)):
+        raise UsageError(
+            "why answers one question at a time", hints=("envsolve why --help",), code="contradictory-options"
+        )
+    if asked.package is not None:
+        from envsolve.lock import closure
+
+        return Told(closure.why_package(lock, asked.package, facts), closure.document(lock, asked.package, facts))
+    again = Retrace(lock, facts, folder)
+    if not again.holds:
+        return _from_the_lock(again, asked, folder)
+    return _from_today(again, asked)
+
+
+def _from_today(again: Retrace, asked: Asked) -> Told:
+    from envsolve import trace
+
+    chain = again.chain()
+    if asked.tree:
+        return Told(trace.tree(chain, again.asked), _document(again))
+    if asked.svg:
+        return Told(trace.svg(chain, again.asked), _document(again))
+    if not asked.axis and not asked.everything:
+        return Told(why(again.lock.stack), _document(again))
+    choices = again.choices(asked.axis)
+    return Told(
+        trace.choices_text(choices, chain), {**_document(again, choices), "choices": trace.choices_document(choices)}
+    )
+
+
+def _document(again: Retrace, choices: list[Choice] | None = None) -> dict[str, Any]:
+    """The reasons of the lock, all or those of some axes."""
+    wanted = None if choices is None else {choice.axis.removeprefix("framework:") for choice in choices}
+    reasons = [r for r in again.lock.stack.reasons if wanted is None or r.axis.removeprefix("framework:") in wanted]
+    return {"schema": "envsolve/why-1", "reasons": [r.model_dump(mode="json") for r in reasons]}
+
+
+def _from_the_lock(again: Retrace, asked: Asked, folder: str) -> Told:
+    """What the lock itself says, where asking again would tell of another stack."""
+    if asked.tree or asked.svg or asked.everything:
+        again.chain()  # raises: what it would show is not this lock
+    stack = again.lock.stack
+    text = why(stack, asked.axis)
+    if not text:
+        axes = dict.fromkeys(r.axis.rpartition(":")[2] for r in stack.reasons)
+        hints = tuple(f"envsolve why {folder} {known}" for known in axes)
+        raise UsageError(f"the lock has no reason about {asked.axis}", hints=hints, code="unknown-axis")
+    return Told(text, _document(again), again.difference())
