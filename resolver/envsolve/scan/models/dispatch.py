@@ -51,8 +51,8 @@ _MAGIC = (
     mxnet.LIST_MAGIC,
     b"\x04\0\0\0\x01\0\0\0\x03\0\0\0V ",
 )
-_JSON = re.compile(rb'^\s*\{.{0,4096}?"(?:nodes|arg_nodes|class_name)"', re.DOTALL)
-_CHECKPOINT = re.compile(r"\.ckpt(-\d+)?$|\.pkl\.gz$|^checkpoint$|\.data-\d{5}-of-\d{5}$|^__model__$")
+_JSON = re.compile(rb'^\s*\{.{0,4096}?"(?:nodes|arg_nodes|class_name|layers)"', re.DOTALL)
+_CHECKPOINT = re.compile(r"\.ckpt(-\d+)?$|\.(pkl|pickle|p)\.gz$|^checkpoint$|\.data-\d{5}-of-\d{5}$|^__model__$")
 
 
 def looks_like_model(path: Path) -> bool:
@@ -72,6 +72,8 @@ def _candidates(name: str, head: bytes, tail: bytes) -> list[tuple[str, Reader]]
     """The readers to try, surest first; the name of each is for people."""
     found: list[tuple[str, Reader]] = []
     ending = Path(name).suffix.lower()
+    if ending == ".gz" and not name.lower().endswith((".pkl.gz", ".pickle.gz", ".p.gz")):
+        return []
     if head.startswith(others.LFS):
         return [("a git-lfs pointer", others.read_lfs)]
     if tf_checkpoint.SHARD.search(name):
@@ -98,7 +100,8 @@ def _candidates(name: str, head: bytes, tail: bytes) -> list[tuple[str, Reader]]
 def _is_pickle(ending: str, head: bytes) -> bool:
     if head[:1] == b"\x80" and head[1:2] <= b"\x05" and not head.startswith(torch.MAGIC):
         return len(head) > 2
-    return ending in _PICKLED and head[:1] in (b"(", b"c", b"]", b"}", b"x", b"\x1f")
+    starts = (b"(", b"c", b"]", b"}", b"x") if ending != ".gz" else (b"\x1f",)
+    return ending in _PICKLED and head[:1] in starts
 
 
 def _texts(name: str, ending: str, head: bytes) -> list[tuple[str, Reader]]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from envsolve.scan.models.source import LimitError, MalformedError, NotThisFormatError, Source, number
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_SHARED_HEADER = {0x01: "space", 0x03: "type"}
 _MESSAGES = 4096
 _TEXT = 16 << 20
 
@@ -44,6 +43,7 @@ class File:
         if base is None:
             raise NotThisFormatError
         self._source = source
+        self._heaps: dict[int, bytes] = {}
         head = source.some(base, 128)
         self.superblock = number(head, 8, 1)
         if self.superblock <= 1:
@@ -224,16 +224,23 @@ class File:
         found = tuple(text.rstrip(b"\0").decode("utf-8", "replace") for text in texts)
         return (found[0] if found else None) if count is None else found
 
+    def _texts(self, address: int) -> bytes:
+        """A global heap; many texts lie in one."""
+        if address not in self._heaps:
+            size = number(self._bytes(address, 8 + self._l), 8, self._l)
+            heap = self._block(address, size)
+            if heap[:4] != b"GCOL":
+                raise MalformedError("a text has no heap")
+            self._heaps[address] = heap
+        return self._heaps[address]
+
     def _variable(self, data: bytes, at: int) -> bytes:
         """A string of variable length, from its global heap."""
         length, address = number(data, at, 4), self._number(data, at + 4)
         index = number(data, at + 4 + self._o, 4)
         if not length or not address:
             return b""
-        size = number(self._bytes(address, 8 + self._l), 8, self._l)
-        heap = self._block(address, size)
-        if heap[:4] != b"GCOL":
-            raise MalformedError("a text has no heap")
+        heap = self._texts(address)
         place = 8 + self._l
         while place + 8 + self._l <= len(heap):
             self._source.step()

@@ -188,13 +188,26 @@ def read_json(source: Source, notes: Notes) -> None:
         config = json.loads(source.whole(16 << 20))
     except (ValueError, RecursionError) as error:
         raise NotThisFormatError from error
-    if not isinstance(config, dict) or not isinstance(config.get("class_name"), str) or "config" not in config:
+    if not isinstance(config, dict):
+        raise NotThisFormatError
+    if _oldest(config):
+        notes.mark("keras-json", "layers", f"{len(config['layers'])} layers named beside their arguments")
+        return
+    if not isinstance(config.get("class_name"), str) or "config" not in config:
         raise NotThisFormatError
     version, backend = config.get("keras_version"), config.get("backend")
     if isinstance(version, str):
         say_version(notes, version, backend if isinstance(backend, str) else None)
     if not say_config(config, notes) or not notes.found:
         raise NotThisFormatError
+
+
+def _oldest(config: dict[str, Any]) -> bool:
+    """Is it the form of Keras 0: layers as objects with a name, arguments and whether they are trained?"""
+    layers = config.get("layers")
+    if not isinstance(config.get("name"), str) or not isinstance(layers, list) or not layers:
+        return False
+    return all(isinstance(x, dict) and "name" in x and ("trainable" in x or "cache_enabled" in x) for x in layers)
 
 
 def read_keras_members(members: dict[str, bytes], notes: Notes) -> None:
