@@ -69,6 +69,14 @@ class World:
         self.fail_times = 0
         self.cut_times = 0
         self.password = None
+        self.fail_status = 503
+        self.retry_after = None
+        self.cut_files = 0  # of files only, and in the middle of what is left of each
+        self.stall = False  # cut, and never give more than the first piece
+        self.cut_at = None
+        self.endless = False
+        self.instead = {}  # file name -> what is served in its place; None: 404
+        self.asked = []  # the Range of every request for a file
 
     def add(self, name, filename, content, day, *, metadata=None, **extra):
         self.projects.setdefault(name, []).append(Served(filename, content, day, extra, metadata))
@@ -149,15 +157,18 @@ class _Handler(BaseHTTPRequestHandler):
         world.log.append(self.path)
         if world.fail_times:
             world.fail_times -= 1
-            return self.reply(503, b"")
+            return self.reply(world.fail_status, b"", {"Retry-After": world.retry_after} if world.retry_after else {})
         if world.password and world.password not in self.headers.get("Authorization", ""):
             return self.reply(401, b"")
         parts = self.path.strip("/").split("/")
         if parts[0] == "simple":
             return self.project(parts[1])
-        return self.part(world.file(parts[1]))
+        world.asked.append(self.headers.get("Range"))
+        return self.part(world.instead.get(parts[1], world.file(parts[1])))
 
     def project(self, name):
+        if self.world.endless:
+            return self.pour()
         if name not in self.world.projects:
             return self.reply(404, b"")
         if self.world.html:
@@ -175,8 +186,23 @@ class _Handler(BaseHTTPRequestHandler):
         if not wanted or not self.world.ranges:
             return self.reply(200, content)
         start, _, end = wanted.removeprefix("bytes=").partition("-")
+        if int(start) >= len(content):
+            return self.reply(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+        end = end or len(content) - 1
         part = content[int(start) : int(end) + 1]
         return self.reply(206, part, {"Content-Range": f"bytes {start}-{end}/{len(content)}"})
+
+    def pour(self):
+        """A page without an end."""
+        self.send_response(200)
+        self.send_header("Content-Type", JSON)
+        self.end_headers()
+        self.close_connection = True
+        try:
+            while self.world.endless:
+                self.wfile.write(b'{"files": [' + b" " * 100_000)
+        except OSError:
+            pass
 
     def reply(self, status, content, headers=None):
         self.send_response(status)
@@ -184,6 +210,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
+        if self.world.cut_files and self.path.startswith("/files/"):
+            self.world.cut_files -= 1
+            stop = 0 if self.world.stall and status == 206 else self.world.cut_at or len(content) // 2
+            self.wfile.write(content[:stop])
+            self.close_connection = True
+            return
         if self.world.cut_times and status == 200:
             self.world.cut_times -= 1
             self.wfile.write(content[: len(content) // 2])

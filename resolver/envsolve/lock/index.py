@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock as Mutex
@@ -12,7 +12,7 @@ from envsolve.errors import NotReadyError
 from envsolve.lock.cache import Cache
 from envsolve.lock.pages import JSON_TYPE, File, PageError, Project, canonical, pack, parse_page, unpack
 from envsolve.lock.pipconfig import IndexConfig, redact
-from envsolve.lock.transport import PARALLEL, Counts, Transport
+from envsolve.lock.transport import LARGEST, LARGEST_PAGE, PARALLEL, Counts, Transport
 
 PAGE_AGE = 600.0
 """Seconds for which a cached index page is taken as it is."""
@@ -125,7 +125,7 @@ class Index:
         role: str,
         kept: tuple[tuple[File, ...] | None, str] | None,
     ) -> tuple[File, ...] | None:
-        answer = self._transport.get(address, headers)
+        answer = self._transport.get(address, headers, LARGEST_PAGE)
         if answer.status == 304 and kept is not None:
             self._cache.touch(key)
             return kept[0]
@@ -178,13 +178,19 @@ class Index:
             )
         return answer.content
 
+    def stream(self, url: str, filename: str, start: int) -> Iterator[tuple[int | None, bytes]]:
+        """Pieces of a file from an offset on, each with its offset; raises as ``Transport.stream`` does."""
+        self._online(filename)
+        return self._transport.stream(url, start, filename)
+
     def part(self, file: File, start: int, end: int) -> tuple[int, bytes]:
         """Bytes ``start`` to ``end`` (inclusive) of a file -> their offset and the bytes.
 
         A server that knows no ranges gives the whole file: offset 0.
         """
         self._online(file.filename)
-        answer = self._transport.get(file.url, {"Range": f"bytes={start}-{end}", "Accept-Encoding": "identity"})
+        headers = {"Range": f"bytes={start}-{end}", "Accept-Encoding": "identity"}
+        answer = self._transport.get(file.url, headers, max(LARGEST, file.size))
         if answer.status not in (200, 206):
             raise NotReadyError(f"the index lists {file.filename} and does not have it", code="index-error")
         return (start if answer.status == 206 else 0), answer.content

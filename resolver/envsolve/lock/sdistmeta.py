@@ -9,6 +9,7 @@ import re
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
-from envsolve.lock.wheelmeta import MetadataError, requires_dist
+from envsolve.lock.wheelmeta import LARGEST, MetadataError, bounded, requires_dist
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,6 +26,8 @@ else:
     import tomli as tomllib
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".zip")
+_LARGEST = 8_000_000_000
+"""Bytes to which a source archive may unpack."""
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu")
 _PKG_INFO_TRUE_SINCE = Version("2.2")  # PEP 643: from here on, a sdist's PKG-INFO is what its wheel will say
 
@@ -53,12 +56,12 @@ class _Archive:
             if filename.endswith(".zip"):
                 archive = zipfile.ZipFile(io.BytesIO(content))
                 self.names = archive.namelist()
-                self._read = archive.read
+                self._read = lambda name: _zip_member(archive, name, filename)
             else:
                 tar = tarfile.open(fileobj=io.BytesIO(content))  # noqa: SIM115 - lives as long as the archive
-                self.names = [member.name for member in tar.getmembers() if member.isfile()]
-                self._read = lambda name: _tar_member(tar, name)
-        except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError) as error:
+                self.names = [member.name for member in _members(tar, filename) if member.isfile()]
+                self._read = lambda name: _tar_member(tar, name, filename)
+        except (tarfile.TarError, zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
             raise MetadataError(f"{filename} is not a readable archive") from error
 
     def text(self, name: str) -> str:
@@ -70,9 +73,25 @@ class _Archive:
         return self.text(found[0]) if found else None
 
 
-def _tar_member(tar: tarfile.TarFile, name: str) -> bytes:
+def _members(tar: tarfile.TarFile, filename: str) -> Iterator[tarfile.TarInfo]:
+    """The members, as long as what they unpack to is no more than a source archive can be."""
+    for member in tar:
+        if member.offset_data + member.size > _LARGEST:
+            raise MetadataError(f"{filename} unpacks to more than {_LARGEST // 1_000_000} MB")
+        yield member
+
+
+def _tar_member(tar: tarfile.TarFile, name: str, filename: str) -> bytes:
     member = tar.extractfile(name)
-    return member.read() if member is not None else b""
+    return bounded(member.read(LARGEST + 1), filename) if member is not None else b""
+
+
+def _zip_member(archive: zipfile.ZipFile, name: str, filename: str) -> bytes:
+    try:
+        with archive.open(name) as member:
+            return bounded(member.read(LARGEST + 1), filename)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise MetadataError(f"{filename} is not a readable archive") from error
 
 
 def read_sdist(content: bytes, filename: str) -> SdistMetadata:

@@ -15,11 +15,20 @@ from envsolve.lock.pages import File
 _TAIL = 65536
 _HEADER_ROOM = 512
 _END = b"PK\x05\x06"
+LARGEST = 16_000_000
+"""Bytes of the largest file of metadata that is unpacked; real ones have thousands."""
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA$")
 
 
 class MetadataError(ValueError):
     """A file's metadata cannot be read; the text says why."""
+
+
+def bounded(content: bytes, filename: str) -> bytes:
+    """What was unpacked up to one byte beyond the limit. Raises MetadataError when it is more than metadata can be."""
+    if len(content) > LARGEST:
+        raise MetadataError(f"{filename} holds metadata of more than {LARGEST // 1_000_000} MB")
+    return content
 
 
 def requires_dist(text: str) -> tuple[str, ...]:
@@ -56,7 +65,8 @@ def _whole(content: bytes, file: File) -> bytes:
             name = next((n for n in archive.namelist() if _METADATA.fullmatch(n)), None)
             if name is None:
                 raise MetadataError(f"{file.filename} holds no METADATA")
-            return archive.read(name)
+            with archive.open(name) as member:
+                return bounded(member.read(LARGEST + 1), file.filename)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise MetadataError(f"{file.filename} is not a readable zip file") from error
 
@@ -81,7 +91,7 @@ def _ranged(index: Index, file: File, offset: int, tail: bytes) -> bytes:
         packed = _read(index, file, position + 30 + name_size + extra_size, length)
     if method == zipfile.ZIP_STORED:
         return packed
-    return zlib.decompress(packed, -zlib.MAX_WBITS)
+    return bounded(zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, LARGEST + 1), file.filename)
 
 
 def _member(directory: bytes, file: File) -> tuple[int, int, int]:
