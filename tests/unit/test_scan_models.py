@@ -303,6 +303,23 @@ def test_looks(tmp_path: Path) -> None:
     assert not looks_like_model(tmp_path / "missing.h5")
 
 
+def test_weights_of_tf_keras_say_nothing_of_keras(read) -> None:
+    assert "keras" not in total(read("tfkeras14.h5"))
+
+
+def test_a_graph_as_text(read) -> None:
+    text = b'node {\n  name: "x"\n  op: "VariableV2"\n}\nversions {\n  producer: 24\n}\n'
+    found = read("graph.pbtxt", text)
+    assert not total(found)["tensorflow"].contains("0.12.1")
+    assert total(found, "made_with")["tensorflow"].contains("1.4.1")
+
+
+def test_a_graph_of_too_many_nodes_counts_as_far_as_it_was_read(read) -> None:
+    found = read("graph.pb", made.graph("VariableV2", *["Const"] * 80_000))
+    assert not total(found)["tensorflow"].contains("0.12.1")
+    assert any(item.found.startswith("not read to its end") for item in found)
+
+
 def test_many_opcodes_end_in_time(read) -> None:
     start = time.perf_counter()
     found = read("big.pkl", b"\x80\x02ctheano.gpuarray.type\nx\n" + b"K\x01" * 2_000_000 + b".")

@@ -24,7 +24,7 @@ from envsolve.scan.models import (
     torch,
     zips,
 )
-from envsolve.scan.models.notes import Notes
+from envsolve.scan.models.notes import OWN, Notes
 from envsolve.scan.models.source import LimitError, MalformedError, NotThisFormatError, Source
 
 if TYPE_CHECKING:
@@ -138,7 +138,6 @@ _CERTAIN = {
     ".meta": "a MetaGraph",
     ".mlmodel": "a Core ML model",
 }
-_RULE = "the format's own layout"
 
 
 def read_model(path: Path, facts: Facts, file: str | None = None) -> list[Evidence]:
@@ -152,7 +151,7 @@ def read_model(path: Path, facts: Facts, file: str | None = None) -> list[Eviden
             _read(path, source, notes)
     except OSError as error:
         notes.found.clear()
-        notes.say(f"cannot be read: {error.strerror or type(error).__name__}", "says nothing", "hint", _RULE)
+        notes.say(f"cannot be read: {error.strerror or type(error).__name__}", "says nothing", "hint", OWN)
     return notes.found
 
 
@@ -173,7 +172,7 @@ def _read(path: Path, source: Source, notes: Notes) -> None:
             why = str(error) or why
         except LimitError as error:
             if notes.found:
-                notes.say(f"not read to its end: {error}", "there may be more to it", "hint", _RULE)
+                notes.say(f"not read to its end: {error}", "there may be more to it", "hint", OWN)
                 return
             broken = broken or (what, error)
         except MalformedError as error:
@@ -183,8 +182,9 @@ def _read(path: Path, source: Source, notes: Notes) -> None:
             if notes.found:
                 return
         notes.reset()
+        source.renew()
     if broken:
         text = f"cannot be read as {broken[0]}: {broken[1]}"
-        notes.say(text, "says nothing: the file is damaged or not what it seems", "hint", _RULE)
+        notes.say(text, "says nothing: the file is damaged or not what it seems", "hint", OWN)
     else:
-        notes.say(f"unknown: {why or 'no format that envsolve reads'}", "says nothing of a framework", "hint", _RULE)
+        notes.say(f"unknown: {why or 'no format that envsolve reads'}", "says nothing of a framework", "hint", OWN)

@@ -33,13 +33,13 @@ def read_hdf5(source: Source, notes: Notes) -> None:
     version, backend = attributes.get("keras_version"), attributes.get("backend")
     if isinstance(version, str):
         say_version(notes, version, backend if isinstance(backend, str) else None)
-    else:
+    newer = _weight_names(file, weights, notes)
+    if not isinstance(version, str) and not newer:
         oldest = "nb_layers" if "nb_layers" in attributes else "layer_names"
         config = attributes.get("model_config")
         mark = "model_config" if isinstance(config, str) else oldest
         notes.mark("keras-h5", mark, f"{mark} without keras_version")
     _config(attributes.get("model_config"), notes)
-    _weight_names(file, weights, notes)
     if weights.dense or file.root.dense:
         notes.mark("keras-h5", "dense", "attributes or names in dense storage")
 
@@ -168,8 +168,8 @@ def _lambda(config: dict[str, Any], notes: Notes) -> None:
     notes.mark("bytecode", bytecode.form(code), f"Lambda layer {name} with marshalled bytecode")
 
 
-def _weight_names(file: hdf5.File, weights: hdf5.Node, notes: Notes) -> None:
-    """The first weight name that tells Keras 1 from Keras 2."""
+def _weight_names(file: hdf5.File, weights: hdf5.Node, notes: Notes) -> bool:
+    """The first weight name that tells Keras 1 from Keras 2; True: it is Keras 2's."""
     for address in list(weights.members.values())[:64]:
         group = file.node(address)
         names = group.attributes.get("weight_names") or group.attributes.get("weight_names0")
@@ -179,7 +179,9 @@ def _weight_names(file: hdf5.File, weights: hdf5.Node, notes: Notes) -> None:
             last = name.partition(":")[0].rpartition("/")[2]
             mark = last if notes.marker("keras-weight", last) else last.rpartition("_")[2]
             if notes.mark("keras-weight", mark, f"weight {printable(name, 60)}"):
-                return
+                row = notes.marker("keras-weight", mark)
+                return bool(row and not row.made_with)
+    return False
 
 
 def read_json(source: Source, notes: Notes) -> None:

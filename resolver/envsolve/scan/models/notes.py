@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from envsolve.matrices import Facts
 
 
+OWN = "the format's own layout"
+"""The source of what rests on no row of the database."""
+
+
 class Notes:
     """The evidence of one file, in the order in which it was found, each thing once."""
 
@@ -69,6 +73,10 @@ class Notes:
                 if prefix in known:
                     self.mark(kind, prefix, name)
                     break
+
+    def partly(self) -> None:
+        """The scan stopped before the end."""
+        self.say("not read to its end: it has more parts than a scan looks at", "there may be more to it", "hint", OWN)
 
     def say(
         self,

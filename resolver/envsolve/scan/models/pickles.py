@@ -175,6 +175,8 @@ def _index(name: str, value: bytes) -> int:
 def say(seen: Scan, notes: Notes) -> None:
     """What the names, the protocol and the strings of a pickle mean."""
     notes.dotted("pickle-global", seen.names)
+    if seen.cut:
+        notes.partly()
     notes.mark("pickle-protocol", str(seen.protocol), f"pickle protocol {seen.protocol}")
     if seen.not_ascii is not None:
         notes.mark("pickle-string", "bytes", "strings of Python 2 with bytes beyond ASCII", seen.not_ascii)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 BUDGET = 64 << 20
 """Bytes that one scan of one file may read in all."""
-STEPS = 400_000
+STEPS = 200_000
 """Structures (fields, opcodes, nodes, messages) that one scan of one file may look at."""
 
 
@@ -36,7 +36,8 @@ class Source:
         self.name = file.name if isinstance(file, Path) else ""
         self._file: BinaryIO = file.open("rb") if isinstance(file, Path) else io.BytesIO(file)
         self.size = self._file.seek(0, 2)
-        self._budget, self._steps = budget, steps
+        self._budget = self._left = budget
+        self._steps = steps
         self._chunks: dict[int, bytes] = {}
 
     def __enter__(self) -> Source:  # noqa: PYI034 - Self is newer than the oldest Python
@@ -44,6 +45,10 @@ class Source:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
+
+    def renew(self) -> None:
+        """Give the next reader its own budget."""
+        self._left, self._steps = self._budget, STEPS
 
     def step(self, count: int = 1) -> None:
         """Count structures looked at. Raises LimitError when there are too many."""
@@ -56,8 +61,8 @@ class Source:
         if at < 0 or count <= 0 or at >= self.size:
             return b""
         count = min(count, self.size - at)
-        self._budget -= count
-        if self._budget < 0:
+        self._left -= count
+        if self._left < 0:
             raise LimitError("it is larger than a scan reads")
         self._file.seek(at)
         return self._file.read(count)

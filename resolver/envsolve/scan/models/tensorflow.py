@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from packaging.version import InvalidVersion, Version
@@ -12,7 +13,7 @@ from envsolve.facts import ModelRelease
 from envsolve.scan.evidence import Strength
 from envsolve.scan.models.notes import Notes
 from envsolve.scan.models.protobuf import Message
-from envsolve.scan.models.source import NotThisFormatError, Source, printable
+from envsolve.scan.models.source import LimitError, NotThisFormatError, Source, printable
 
 _OP = re.compile(r"^[A-Z_][A-Za-z0-9_>]*$")
 _TABLE = "matrices/models.json, releases: read from the released wheels"
@@ -29,18 +30,20 @@ class Graph:
     writer: str | None = None
     writer_at: int | None = None
     odd_nodes: int = 0
+    cut: bool = False
 
 
 def read_saved_model(source: Source, notes: Notes) -> None:
     """A ``saved_model.pb``."""
     graph, found = Graph(), False
-    for part in Message(source).fields():
-        if part.number == 1 and part.kind == 0 and part.value == 1:
-            found = True
-        elif part.number == 2 and part.kind == 2:
-            _meta_graph(Message(source, part.start, part.end), graph)
-        else:
-            raise NotThisFormatError
+    with _as_far_as_it_goes(graph):
+        for part in Message(source).fields():
+            if part.number == 1 and part.kind == 0 and part.value == 1:
+                found = True
+            elif part.number == 2 and part.kind == 2:
+                _meta_graph(Message(source, part.start, part.end), graph)
+            else:
+                raise NotThisFormatError
     if not found or not graph.ops:
         raise NotThisFormatError
     notes.mark("tf-file", "saved-model", "SavedModel")
@@ -50,7 +53,8 @@ def read_saved_model(source: Source, notes: Notes) -> None:
 def read_meta_graph(source: Source, notes: Notes) -> None:
     """A ``.meta`` file of a checkpoint or an ``export.meta``."""
     graph = Graph()
-    _meta_graph(Message(source), graph)
+    with _as_far_as_it_goes(graph):
+        _meta_graph(Message(source), graph)
     if not graph.ops or graph.odd_nodes:
         raise NotThisFormatError
     notes.mark("tf-file", "meta-graph", "MetaGraph")
@@ -60,17 +64,29 @@ def read_meta_graph(source: Source, notes: Notes) -> None:
 def read_graph(source: Source, notes: Notes) -> None:
     """A frozen or plain GraphDef."""
     graph = Graph()
-    _graph(Message(source), graph)
+    with _as_far_as_it_goes(graph):
+        _graph(Message(source), graph)
     if not graph.ops or graph.odd_nodes:
         raise NotThisFormatError
     notes.mark("tf-file", "graph", "GraphDef")
     say(graph, notes)
 
 
+@contextmanager
+def _as_far_as_it_goes(graph: Graph) -> Iterator[None]:
+    """A graph that is too large for a scan counts for what was read of it."""
+    try:
+        yield
+    except LimitError:
+        graph.cut = True
+
+
 def _meta_graph(message: Message, graph: Graph) -> None:
+    seen: set[int] = set()
     for part in message.fields():
-        if part.kind != 2 or part.number > 7:
+        if part.kind != 2 or part.number > 7 or (part.number in seen and part.number < 4):
             raise NotThisFormatError
+        seen.add(part.number)
         if part.number == 1:
             for info in message.sub(part).fields():
                 if info.number == 5 and info.kind == 2 and graph.writer is None:
@@ -143,6 +159,8 @@ def read_text(source: Source, notes: Notes) -> None:
 
 def say(graph: Graph, notes: Notes) -> None:
     """The evidence of a graph: who wrote it, and which releases know all its operations."""
+    if graph.cut:
+        notes.partly()
     if graph.writer:
         _writer(graph, notes)
     if graph.producer:
