@@ -27,6 +27,9 @@ def read_hdf5(source: Source, notes: Notes) -> None:
     if "model_weights" in file.root.members:
         weights = file.node(file.root.members["model_weights"])
         attributes |= {k: v for k, v in weights.attributes.items() if k not in attributes}
+    if not marks and _newest(file):
+        notes.mark("keras-h5", "layers", "layers, each with vars, without attributes")
+        return
     if not marks and not ("layer_names" in weights.attributes or "layer_names0" in weights.attributes):
         _other_hdf5(file, notes)
         return
@@ -42,6 +45,14 @@ def read_hdf5(source: Source, notes: Notes) -> None:
     _config(attributes.get("model_config"), notes)
     if weights.dense or file.root.dense:
         notes.mark("keras-h5", "dense", "attributes or names in dense storage")
+
+
+def _newest(file: hdf5.File) -> bool:
+    """Is it the layout of Keras 3's weights: groups of layers that hold 'vars'?"""
+    top = file.root.members.get("layers") or file.root.members.get("_layer_checkpoint_dependencies")
+    if top is None or "vars" not in file.root.members:
+        return False
+    return any("vars" in file.node(at).members for at in list(file.node(top).members.values())[:8])
 
 
 def _other_hdf5(file: hdf5.File, notes: Notes) -> None:
