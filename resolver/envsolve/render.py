@@ -20,6 +20,7 @@ from envsolve.engine.base import PROBE_DIRECTORY, SITE_DIRECTORY
 from envsolve.lock import document
 from envsolve.lock.pylock import pylock
 from envsolve.models import Lock
+from envsolve.probe_text import probe_text
 from envsolve.quoting import checked, exec_form, pairs, quoted, word
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def render(lock: Lock) -> dict[str, str]:
         "requirements.txt": document.requirements(lock),
         "envsolve.lock": text,
         "pylock.toml": pylock(lock),
-        "smoke.py": (data_dir("templates") / "smoke" / "probe.py").read_text(encoding="utf-8"),
+        "smoke.py": probe_text(),
         **phase_files(lock),
     }
     environment = _templates()

@@ -67,6 +67,8 @@ def expectation(lock: Lock) -> dict[str, Any]:
         "packages": {p.name: p.version for p in lock.packages if not (vendor and p.phase == "build")},
         "backend": lock.environment.get("KERAS_BACKEND") or (others[0] if len(others) == 1 else None),
         "compiler": any(name.startswith("g++") for name in lock.system_packages),
+        "cuda": lock.stack.cuda,
+        "cudnn": lock.stack.cudnn,
     }
 
 

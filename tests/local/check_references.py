@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 sys.path.insert(0, sys.argv[1])
-import probe
+import smoke as probe
 
 
 def naive_correlation(x, w):

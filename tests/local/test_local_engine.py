@@ -18,11 +18,11 @@ from envsolve.engine.prefix import MARKER, inspect
 from envsolve.errors import BuildError, NotReadyError, UsageError
 from envsolve.interpreters import find_interpreters
 from envsolve.lock.document import dump, load
+from envsolve.probe_text import probe_text
 from envsolve.smoke import REPORT, smoke
 from envsolve.talk import Talk
 
 HERE = Path(__file__).parent
-PROBE = HERE.parents[1] / "templates" / "smoke" / "probe.py"
 
 pytestmark = [pytest.mark.local, pytest.mark.index]
 
@@ -48,7 +48,7 @@ def lock(request):
 def folder(lock, tmp_path_factory):
     path = tmp_path_factory.mktemp("folder")
     (path / "envsolve.lock").write_text(dump(lock))
-    (path / "smoke.py").write_text(PROBE.read_text())
+    (path / "smoke.py").write_text(probe_text())
     return path
 
 
@@ -118,7 +118,7 @@ def test_the_probe_run_by_hand_reads_the_lock_beside_it(folder, built):
 
 def test_the_probes_own_references_are_right(built):
     """Against plain loops and numeric gradients, in the old NumPy; a broken BLAS does not pass."""
-    command = [f"{built.subject}/bin/python", "-B", HERE / "check_references.py", PROBE.parent]
+    command = [f"{built.subject}/bin/python", "-B", HERE / "check_references.py", folder]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.stdout == "references hold\n", run.stderr
 
