@@ -113,11 +113,10 @@ def _take(statement: ast.stmt, found: Module) -> None:
         _assignment(statement, found)
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         _call(statement.value, found)
-    elif isinstance(statement, (ast.For, ast.While)):
-        if any(
-            isinstance(n, ast.Call) and dotted(n.func) in ("globals", "setattr", "vars") for n in ast.walk(statement)
-        ):
-            found.open = True
+    elif isinstance(statement, (ast.For, ast.While)) and any(
+        isinstance(n, ast.Call) and dotted(n.func) in ("globals", "setattr", "vars") for n in ast.walk(statement)
+    ):
+        found.open = True
 
 
 def _call(call: ast.Call, found: Module) -> None:

@@ -91,9 +91,10 @@ class Release:
             theirs, theirs_open = self.space(other)
             is_open = is_open or theirs_open
             exported = self.summary(other).exported
-            for name, value in theirs.items():
-                if name in exported if exported is not None else not name.startswith("_"):
-                    names[name] = value
+            if exported is not None:
+                names |= {name: value for name, value in theirs.items() if name in exported}
+            else:
+                names |= {name: value for name, value in theirs.items() if not name.startswith("_")}
         names |= {name: (module, binding) for name, binding in summary.names.items()}
         if summary.pruned is not None:
             names = self._pruned(module, summary, names)

@@ -103,7 +103,6 @@ class CodeReader:
     # -- imports -------------------------------------------------------------------------------------------------
 
     def _imports(self, file: str, source: Source) -> None:
-        near = {m for m in self.local}
         tops: dict[str, tuple[str, int, bool]] = {}
         for module, line, guarded in source.imports:
             top = module.partition(".")[0]
@@ -112,7 +111,7 @@ class CodeReader:
             if module in self.projects and "." in module:
                 tops[module] = (module, line, guarded)
         for top, (module, line, guarded) in tops.items():
-            if top in near or top in sys.stdlib_module_names or self.library.pythons.get(("import", top)):
+            if top in self.local or top in sys.stdlib_module_names or self.library.pythons.get(("import", top)):
                 continue
             if top in self.known:
                 self.code.frameworks[top] += 0 if guarded else 1
@@ -122,13 +121,16 @@ class CodeReader:
                 project = self.projects[top]
                 if project is None:
                     self.code.unknown.setdefault(top, (file, line))
-                elif top not in self.known or self._companion(top):
-                    if not guarded and project not in self.code.packages:
-                        self.code.packages[project] = self._say(
-                            file, line, f"import {module}", f"needs the package {project}", "strong", IMPORT_TABLE
-                        )
+                elif self._brings(top, project) and not guarded:
+                    self.code.packages[project] = self._say(
+                        file, line, f"import {module}", f"needs the package {project}", "strong", IMPORT_TABLE
+                    )
             elif top not in self.known and not guarded:
                 self.code.unknown.setdefault(top, (file, line))
+
+    def _brings(self, module: str, project: str) -> bool:
+        """Whether a project is yet to be asked for, as a companion."""
+        return project not in self.code.packages and (module not in self.known or self._companion(module))
 
     def _companion(self, module: str) -> bool:
         """Whether a module with a symbol table is no framework of the database."""

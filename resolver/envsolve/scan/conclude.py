@@ -57,7 +57,7 @@ def choose(
     allowed = _by_api(versions, api, conflicts)
     narrowed, anchor = _by_claims(allowed, claims, conflicts)
     final = [r for r in narrowed if not Version(r.version).is_prerelease] or narrowed
-    picked, basis = _pick(final, anchor, day, bounded=bool(api))
+    picked, basis = _pick(final, anchor, day)
     shown = _hull([r.version for r in allowed if _within(r, narrowed)], [r.version for r in versions])
     sure = bool(anchor) or (day is not None and bool(api))
     return Chosen(name, picked.version if picked else None, [r.version for r in final], shown, basis, conflicts, sure)
@@ -78,7 +78,8 @@ def _by_api(versions: list[Release], api: Sequence[tuple[str, str]], conflicts: 
     """The releases that allow every use; when there is none, those that allow most."""
     if not api or not versions:
         return versions
-    misses = {r.version: [n for s, n in api if not _fits(r, s)] for r in versions}
+    fits = {s: {r.version for r in versions if _fits(r, s)} for s in {s for s, _ in api}}
+    misses = {r.version: [n for s, n in api if r.version not in fits[s]] for r in versions}
     least = min(map(len, misses.values()))
     best = [r for r in versions if len(misses[r.version]) == least]
     if least:
@@ -107,20 +108,27 @@ def _by_claims(allowed: list[Release], claims: Sequence[Claim], conflicts: list[
     return current, anchor
 
 
-def _pick(final: list[Release], anchor: str, day: date | None, bounded: bool) -> tuple[Release | None, str]:
+def _pick(final: list[Release], anchor: str, day: date | None) -> tuple[Release | None, str]:
     offered = [r for r in final if r.offered] or final
     if not offered:
         return None, "no release is known"
     if anchor:
-        newest = _newest(offered, day) or offered[-1]
-        return newest, f"stated in {anchor}"
+        return _newest(offered, day) or offered[-1], f"stated in {anchor}"
     if day is not None:
         newest = _newest(offered, day)
         if newest:
             return newest, f"the newest release on {day} that the code allows"
         return offered[0], f"the oldest release that the code allows; none of them was out on {day}"
-    what = "that the code allows" if bounded else "there is, and nothing dates the code"
-    return offered[-1], f"the newest release {what}"
+    return _undated(offered)
+
+
+def _undated(offered: list[Release]) -> tuple[Release, str]:
+    """Without a date: the series in which all that the code uses was there first, or the first stable one."""
+    major = max(Version(offered[0].version).major, 1)
+    series = [r for r in offered if Version(r.version).major == major]
+    if series:
+        return series[-1], f"nothing dates the code: the newest {major}.x, the first stable series that allows it"
+    return offered[-1], "nothing dates the code: the newest release that it allows"
 
 
 def _newest(releases: list[Release], day: date | None) -> Release | None:

@@ -8,6 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from packaging.specifiers import SpecifierSet
+
 from envsolve.errors import UsageError
 from envsolve.scan.code import Code, CodeReader, notebook_source
 from envsolve.scan.conclude import Chosen, Claim, Release, choose, python_for, pythons_of
@@ -15,15 +17,20 @@ from envsolve.scan.dates import last_change
 from envsolve.scan.evidence import Evidence
 from envsolve.scan.folder import Entry, listing, read_text
 from envsolve.scan.stated import Stated, read_stated, states
-from envsolve.scan.symbols import Library
+from envsolve.scan.symbols import Library, Symbols
 
 if TYPE_CHECKING:
     from envsolve.matrices import Facts
     from envsolve.talk import Talk
 
 _SOURCES = (".py", ".pyw", ".ipynb")
-_MOST_MODELS = 40
+_MOST_MODELS = 20
+_DATA = (".pkl", ".pickle", ".p", ".npy", ".npz", ".save", ".bin")
+_LARGEST_DATA = 256 << 10
+"""Bytes; of these kinds a larger file in a folder is data far more often than a model."""
 _PROGRESS = 100
+_FEW = 0.1
+"""A framework that fewer files than this share of the most used one's import is left to a part of the project."""
 
 
 @dataclass
@@ -42,7 +49,9 @@ class Scan:
     reasons: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    starts: dict[str, str] = field(default_factory=dict)
     models: int = 0
+    folder: bool = False
 
     def solvable(self) -> list[str]:
         """The targets, for solve. Raises UsageError when there is none to solve."""
@@ -64,7 +73,7 @@ def scan_path(path: Path, facts: Facts, as_of: date | str | None = None, talk: T
     if not path.exists():
         raise UsageError(f"{path}: there is no such file or folder", code="no-such-file")
     found = listing(path)
-    result = Scan(str(path), notes=found.notes)
+    result = Scan(str(path), notes=found.notes, folder=path.is_dir())
     library = Library()
     reader = CodeReader(library, known_pythons(facts), _local(found.files), facts.framework_names())
     stated: list[tuple[str, Stated]] = []
@@ -113,6 +122,8 @@ def _read(entry: Entry, reader: CodeReader, result: Scan, facts: Facts) -> list[
 def _read_model(entry: Entry, result: Scan, facts: Facts) -> None:
     from envsolve.scan.models import looks_like_model, read_model
 
+    if result.folder and entry.path.suffix.lower() in _DATA and entry.size > _LARGEST_DATA:
+        return
     if result.models < _MOST_MODELS and entry.size and looks_like_model(entry.path):
         result.models += 1
         result.evidence += read_model(entry.path, facts, entry.name)
@@ -153,12 +164,12 @@ class Conclusion:
         for name in self._frameworks(claims):
             releases = self._releases(name)
             if releases:
-                limits = [*self._api(name), *self._models(name)]
+                limits = [*self._api(name), *self._models(name), *self._paired(name, [c for c, _ in chosen])]
                 picked = choose(name, releases, limits, claims.get(name, []), self.day)
                 chosen.append((picked, releases))
                 r.conflicts += [f"{name}: {text}" for text in picked.conflicts]
                 r.reasons[name] = picked.basis
-        self._targets(chosen, claims)
+        self._targets(chosen)
         r.as_of = self.day
         r.unknown = sorted(f"{n} ({f}:{line})" for n, (f, line) in self.code.unknown.items())
         r.confidence = _confidence(chosen, self.day, r.conflicts)
@@ -182,7 +193,8 @@ class Conclusion:
         """What the code imports, most used first; without code, what files state."""
         counts = {self._named(m): n for m, n in self.code.frameworks.most_common() if n and not self._is_companion(m)}
         if counts:
-            return list(counts)
+            most = max(counts.values())
+            return [name for name, n in counts.items() if n >= _FEW * most or claims.get(name)]
         names = [n for n in self.facts.framework_names() if any(c.how != "prose" for c in claims.get(n, []))]
         return names or [n for n in self.facts.framework_names() if n in claims]
 
@@ -196,22 +208,25 @@ class Conclusion:
 
     def _releases(self, name: str) -> list[Release]:
         """The releases of a framework: the database's, else those whose sources were read."""
-        if name in self.facts.framework_names():
-            rows: dict[str, Release] = {}
-            for build in self.facts.framework(name).builds:
-                if build.origin == "index":
-                    pythons = tuple(p for p in known_pythons(self.facts) if p in build.pythons)
-                    old = rows.get(build.version)
-                    merged = tuple(p for p in known_pythons(self.facts) if p in pythons or (old and p in old.pythons))
-                    rows[build.version] = Release(
-                        build.version, min(build.released, old.day if old else build.released), merged
-                    )
-            return list(rows.values())
-        table = next((t for t in self.library.tables.values() if t.framework == name), None)
-        return [Release(v, date.fromisoformat(d)) for v, d in table.days.items()] if table else []
+        known = known_pythons(self.facts)
+        if name not in self.facts.framework_names():
+            table = self._table(name)
+            return [Release(v, date.fromisoformat(d), tuple(known)) for v, d in table.days.items()] if table else []
+        rows: dict[str, Release] = {}
+        for build in self.facts.framework(name).builds:
+            version = build.version.partition("+")[0]
+            old = rows.get(version)
+            pythons = tuple(p for p in known if p in build.pythons or (old and p in old.pythons))
+            day = min(build.released, old.day if old else build.released)
+            offered = build.origin == "index" or bool(old and old.offered)
+            rows[version] = Release(version, day, pythons, offered)
+        return list(rows.values())
+
+    def _table(self, name: str) -> Symbols | None:
+        return next((t for t in self.library.tables.values() if t.framework == name), None)
 
     def _api(self, name: str) -> list[tuple[str, str]]:
-        table = next((t for t in self.library.tables.values() if t.framework == name), None)
+        table = self._table(name)
         if table is None:
             return []
         return [(table.specifier(set(allowed)), used) for allowed, used in self.code.uses.get(name, [])]
@@ -225,11 +240,27 @@ class Conclusion:
             if e.strength in ("proof", "strong") and name in e.ranges and e.offset is not None and e.file not in own
         ]
 
-    def _targets(self, chosen: list[tuple[Chosen, list[Release]]], claims: dict[str, list[Claim]]) -> None:
+    def _paired(self, name: str, before: list[Chosen]) -> list[tuple[str, str]]:
+        """What the releases chosen before leave of this one, by the database's pairings."""
+        found = []
+        for other in before:
+            if other.version is None or other.name not in self.facts.framework_names():
+                continue
+            version, label = other.version, f"{other.name} {other.version}"
+            found += [
+                (pairing.other_versions, label)
+                for pairing in self.facts.framework(other.name).pairings
+                if pairing.other == name and SpecifierSet(pairing.versions).contains(version, prereleases=True)
+            ]
+        return found
+
+    def _targets(self, chosen: list[tuple[Chosen, list[Release]]]) -> None:
         r = self.result
         release: Release | None = None
         for number, (picked, releases) in enumerate(chosen):
             r.ranges[picked.name] = picked.specifier
+            if picked.version:
+                r.starts[picked.name] = picked.version
             if picked.version is None or picked.name not in self.facts.framework_names():
                 continue
             if number == 0 or picked.sure:
@@ -238,8 +269,11 @@ class Conclusion:
                 r.targets.append(f"{picked.name}{picked.specifier}")
             if release is None:
                 release = next(x for x in releases if x.version == picked.version)
-        if len(r.pythons) < len(known_pythons(self.facts)):
-            r.python = python_for(r.pythons, release)
+        bounded = len(r.pythons) < len(known_pythons(self.facts))
+        if chosen:
+            possible = {p for x in chosen[0][1] if x.version in chosen[0][0].allowed for p in x.pythons}
+            r.pythons = [p for p in r.pythons if p in possible] or r.pythons
+        r.python = python_for(r.pythons, release) if bounded else None
         have = {c.name for c, _ in chosen}
         for project in sorted(self.code.packages):
             if project not in have and self.facts.aliases.get(project, project) not in have:
@@ -247,7 +281,7 @@ class Conclusion:
 
     def _limits(self, project: str) -> str:
         """What the code's use of a companion says of its releases."""
-        table = next((t for t in self.library.tables.values() if t.framework == project), None)
+        table = self._table(project)
         uses = self.code.uses.get(project, [])
         if table is None or not uses:
             return ""

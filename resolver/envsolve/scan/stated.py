@@ -42,9 +42,12 @@ _TAG = re.compile(
     r"(?P<name>tensorflow|pytorch|keras|python|chainer|mxnet|theano)(?:/\w+)?:v?(?P<version>\d+(?:\.\d+)+)"
 )
 _PROSE = re.compile(
-    r"\b(?P<name>tensorflow(?:-gpu)?|keras|pytorch|torch|theano|lasagne|mxnet|chainer|python|numpy|scipy|scikit-learn|opencv|h5py|pandas)"
-    r"(?:[\s:*_`\"'\])(]|version|ver\.?|v|library|framework|\(GPU\)|\[[^\]]*\]|\([^)\d]*\)|https?://\S+)*"
-    r"(?P<op>>=|==|<=|=>|>|<|~=|=)?\s*\(?v?(?P<version>\d+\.\d+(?:\.\d+)*|[23](?=\b(?!\.\d)))(?P<more>\s*(?:\+|or (?:later|higher|above|newer|greater)|and (?:above|later|up|higher)|x\b|\.x))?",
+    r"\b(?P<name>tensorflow(?:-gpu)?|keras|pytorch|torch|theano|lasagne|mxnet|chainer|python|numpy|scipy|scikit-learn"
+    r"|opencv|h5py|pandas)"
+    r"(?:[\s:*_`\"'\])(]|version|ver\.?|v|library|framework|\(GPU\)|\[[^\]]{0,80}\]|\([^)\d]{0,80}\)"
+    r"|https?://\S{1,120}){0,8}"
+    r"(?P<op>>=|==|<=|=>|>|<|~=|=)?\s?\(?v?(?P<version>\d+\.\d+(?:\.\d+){0,3}|[23](?=\b(?!\.\d)))"
+    r"(?P<more>\s?(?:\+|or (?:later|higher|above|newer|greater)|and (?:above|later|up|higher)|x\b|\.x))?",
     re.IGNORECASE,
 )
 _LINES = 4000

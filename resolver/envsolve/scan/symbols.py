@@ -86,7 +86,8 @@ class Symbols:
         row = self._tables.get(module)
         if row is None:
             return None
-        return self._tables[row["same"]]["names"] if "same" in row else row.get("names", {})
+        names: dict[str, str] = self._tables[row["same"]]["names"] if "same" in row else row.get("names", {})
+        return names
 
     def _open(self, module: str) -> set[int]:
         row = self._tables.get(module, {})
@@ -126,7 +127,7 @@ class Symbols:
             module = f"{module}.{part}"
             if at == len(parts) - 1 and use.call is not None:
                 why = self._called(each, stands, use.call, module) or why
-        return Verdicts(each, why)
+        return Verdicts(_gone(each), why)
 
     def _called(self, each: list[bool | None], stands: dict[int, int], call: Call, name: str) -> str:
         why = ""
@@ -136,7 +137,7 @@ class Symbols:
                 problem = misfit(text[1:-1], call)
                 if problem:
                     each[index] = False
-                    why = f"{name} {problem} in {self.releases[index]}" if not why else why
+                    why = why or f"{name} {problem} in {self.releases[index]}"
         return why
 
     def _said(self, stands: dict[int, int]) -> str:
@@ -176,6 +177,15 @@ def _runs(packed: str, count: int) -> dict[int, int]:
         for index in range(start, end + 1):
             found[index] = int(signature) if signature else 0
     return found
+
+
+def _gone(each: list[bool | None]) -> list[bool | None]:
+    """What was there, then surely was not, is not back where later releases cannot be told."""
+    last = max((i for i, v in enumerate(each) if v), default=None)
+    if last is None or False not in each[last:]:
+        return each
+    first = each.index(False, last)
+    return [*each[:first], *(False for _ in each[first:])]
 
 
 def misfit(signature: str, call: Call) -> str:

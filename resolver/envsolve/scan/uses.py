@@ -80,33 +80,29 @@ class _Reader:
         self.alias: dict[str, str] = {}
         self.instances: dict[str, str] = {}
         self.defined: set[str] = set()
+        self.known: frozenset[str] = frozenset()
         self.budget = _NODES
 
     def run(self) -> None:
         """Everything."""
         self._imports(self.tree, guarded=False)
         self._assignments()
+        self.known = frozenset(self.defined | set(self.alias))
         self._visit(self.tree, frozenset(), guarded=False)
 
     # -- names ---------------------------------------------------------------------------------------------------
 
     def _imports(self, node: ast.AST, guarded: bool) -> None:
-        for child in ast.iter_child_nodes(node):
-            inner = guarded
-            if isinstance(node, ast.Try) and child in node.body:
-                inner = guarded or _catches(node)
-            elif isinstance(node, ast.ExceptHandler) or (isinstance(node, ast.If) and _asks_version(node)):
-                inner = True
+        for child, inner in _blocks(node):
             if isinstance(child, ast.Import):
                 for a in child.names:
-                    self.found.imports.append((a.name, child.lineno, inner))
-                    self.alias.setdefault(
-                        a.asname or a.name.partition(".")[0], a.name if a.asname else a.name.partition(".")[0]
-                    )
+                    self.found.imports.append((a.name, child.lineno, guarded or inner))
+                    top = a.name.partition(".")[0]
+                    self.alias.setdefault(a.asname or top, a.name if a.asname else top)
             elif isinstance(child, ast.ImportFrom):
-                self._from(child, inner)
-            else:
-                self._imports(child, inner)
+                self._from(child, guarded or inner)
+            elif not isinstance(child, ast.expr):
+                self._imports(child, guarded or inner)
 
     def _from(self, node: ast.ImportFrom, guarded: bool) -> None:
         if node.level:
@@ -120,9 +116,9 @@ class _Reader:
                 self.found.uses.append(Use(f"{module}.{a.name}", node.lineno, guarded=guarded))
 
     def _assignments(self) -> None:
-        """``slim = tf.contrib.slim`` makes an alias, ``m = Sequential()`` an instance, where nothing else is assigned."""
+        """``slim = tf.contrib.slim`` makes an alias, ``m = Sequential()`` an instance, if nothing else is assigned."""
         values: dict[str, list[ast.expr | None]] = {}
-        for node in ast.walk(self.tree):
+        for node in _all_blocks(self.tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 self.defined.add(node.name)
                 values.setdefault(node.name, []).append(None)
@@ -132,10 +128,9 @@ class _Reader:
         for name, given in values.items():
             dotted = {self._dotted(v) if v is not None else "" for v in given}
             if name in self.alias:
-                if dotted - {self.alias[name]}:
-                    # What an import bound is bound again by something else.
-                    if not all(v is not None and self._same_base(name, v) for v in given):
-                        del self.alias[name]
+                again = dotted - {self.alias[name]}  # what an import bound is bound again by something else
+                if again and not all(v is not None and self._same_base(name, v) for v in given):
+                    del self.alias[name]
             elif len(dotted) == 1 and "" not in dotted and "." not in name:
                 self.alias[name] = dotted.pop()
             elif all(isinstance(v, ast.Call) for v in given):
@@ -174,7 +169,7 @@ class _Reader:
         self.budget -= 1
         if self.budget < 0:
             return
-        _python_of(node, self.found.marks, self.defined | set(self.alias), guarded)
+        _python_of(node, self.found.marks, self.known, guarded)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             a = node.args
             names = [x.arg for x in [*a.posonlyargs, *a.args, *a.kwonlyargs]]
@@ -198,6 +193,23 @@ class _Reader:
             self._visit(child, hidden, guarded or inner)
 
 
+def _blocks(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
+    """The statements (and what holds statements) right inside a node, and whether the code does without each."""
+    caught = isinstance(node, ast.Try) and _catches(node)
+    asks = isinstance(node, ast.If) and _asks_version(node)
+    for name in ("body", "handlers", "orelse", "finalbody", "cases", "items"):
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            for child in value:
+                yield child, asks or (caught and name == "body") or name == "handlers"
+
+
+def _all_blocks(node: ast.AST) -> Iterator[ast.AST]:
+    for child, _ in _blocks(node):
+        yield child
+        yield from _all_blocks(child)
+
+
 def _children(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
     """The children of a node, and whether the code does without each."""
     if isinstance(node, ast.Try):
@@ -210,8 +222,14 @@ def _children(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
             yield child, False
         return
     asks = isinstance(node, (ast.If, ast.IfExp)) and _asks_version(node)
-    for child in ast.iter_child_nodes(node):
-        yield child, asks
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            for child in value:
+                if isinstance(child, ast.AST):
+                    yield child, asks
+        elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+            yield value, asks
 
 
 def _catches(node: ast.Try) -> bool:
@@ -232,8 +250,8 @@ def _asks_version(node: ast.If | ast.IfExp) -> bool:
     return False
 
 
-def _plain(node: ast.AST) -> str:
-    """``a.b`` as written."""
+def _plain(node: ast.AST | None) -> str:
+    """``a.b`` as written; empty for anything else."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -248,7 +266,7 @@ def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
             yield from ((n, node.value if n == _plain(target) else None) for n in _names(target))
     elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
         yield from ((n, node.value) for n in _names(node.target))
-    elif isinstance(node, ast.AugAssign) or isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
+    elif isinstance(node, (ast.AugAssign, ast.For, ast.AsyncFor)):
         yield from ((n, None) for n in _names(node.target))
     elif isinstance(node, ast.withitem) and node.optional_vars is not None:
         yield from ((n, node.context_expr) for n in _names(node.optional_vars))
@@ -285,14 +303,20 @@ def _kind(arguments: Sequence[ast.expr]) -> str:
 # -- which Python ------------------------------------------------------------------------------------------------
 
 
-def _python_of(node: ast.AST, marks: list[Mark], known: set[str], guarded: bool) -> None:
+def _python_of(node: ast.AST, marks: list[Mark], known: frozenset[str], guarded: bool) -> None:
     """Add what a node says about the Python; the database says which releases each means."""
+    if isinstance(node, _PLAIN):
+        return
+    if isinstance(node, ast.Name):
+        if isinstance(node.ctx, ast.Load) and node.id not in known and not guarded:
+            marks.append(Mark(node.lineno, node.id, "name"))
+        return
+    if isinstance(node, ast.Attribute):
+        if not guarded:
+            marks.append(Mark(node.lineno, node.attr, "method"))
+        return
     for what, kind in _forms(node):
         marks.append(Mark(getattr(node, "lineno", 0), what, kind))
-    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in known and not guarded:
-        marks.append(Mark(node.lineno, node.id, "name"))
-    elif isinstance(node, ast.Attribute) and not guarded:
-        marks.append(Mark(node.lineno, node.attr, "method"))
 
 
 def _forms(node: ast.AST) -> Iterable[tuple[str, str]]:
@@ -309,6 +333,8 @@ def _forms(node: ast.AST) -> Iterable[tuple[str, str]]:
             yield "positional-only argument", "syntax"
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
         yield "matrix product", "syntax"
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) and _plain(node.left) == "print":
+        yield "print statement", "syntax"
     elif isinstance(node, ast.Call):
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
             yield "super() without arguments", "syntax"
@@ -326,6 +352,7 @@ def _forms(node: ast.AST) -> Iterable[tuple[str, str]]:
         yield "unpacking in a call or display", "syntax"
 
 
+_PLAIN = (ast.Constant, ast.expr_context, ast.operator, ast.alias, ast.arg, ast.keyword, ast.Tuple, ast.Subscript)
 _FORMS = {
     "JoinedStr": "f-string",
     "NamedExpr": "assignment expression",
