@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept = [row for row in content["releases"] if row["evidence"] != {"*": KEY}]
     new = kept + rows(seen)
     changed = new != content["releases"]
-    operations = sum(len(row["ops_added"]) for row in new)
+    operations = sum(len(row.get("ops_added", ())) for row in new)
     print(f"{len(new)} releases, {operations} operations, {'changed' if changed else 'same'}")
     if options.force and changed:
         PATH.write_text(dumps(content | {"evidence": evidence, "releases": new}))
