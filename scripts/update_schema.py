@@ -25,6 +25,7 @@ def schemas() -> dict[str, str]:
     found = {f"{name}.json": _table_file(name, dict(models)) for name, models in TABLES.items()}
     found["cap.json"] = _table_file("caps/*", {"caps": facts.Cap})
     found["framework.json"] = {**TypeAdapter(facts.Framework).json_schema(), "$schema": DIALECT}
+    found["verified.json"] = {**TypeAdapter(facts.Verified).json_schema(), "$schema": DIALECT}
     return {name: json.dumps(value, indent=1, sort_keys=True) + "\n" for name, value in sorted(found.items())}
 
 

@@ -256,6 +256,38 @@ class Check(Frozen):
     tolerance: float | None = Field(None, description="the error that is allowed")
 
 
+class FirstOperation(Frozen):
+    """Seconds that a framework's first operation took, and the same again."""
+
+    first: float
+    again: float
+    jit: bool = Field(False, description="on a GPU the first took so much longer that the driver compiled for it")
+
+
+class LoadedLibrary(Frozen):
+    """A library of NVIDIA's that the probe's process had loaded."""
+
+    name: str
+    version: str | None = Field(None, description="as the library tells it, else as its file's name does")
+    path: str
+    cuda: str | None = Field(None, description="of libcuda: the CUDA that the driver supports")
+
+
+class SeenGpu(Frozen):
+    """A GPU that the driver showed to the probe."""
+
+    name: str
+    capability: str | None = None
+
+
+class OwnCheck(Frozen):
+    """A check of the user's own that ran beside the probe's."""
+
+    name: str
+    exit_code: int | None = Field(None, description="null: it did not end in time")
+    lines: tuple[str, ...] = Field((), description="the last that it said")
+
+
 class SmokeReport(Frozen):
     """What ran inside what was built, on which device, agreeing with NumPy or not."""
 
@@ -268,3 +300,10 @@ class SmokeReport(Frozen):
     checks: tuple[Check, ...] = ()
     seconds: float | None = None
     log: str = Field("", description="tail of what the probe printed to stderr")
+    os: str | None = Field(None, description="the system that it ran on, as 'debian 12'")
+    first_ops: dict[str, FirstOperation] = Field({}, description="by framework")
+    unproven: tuple[str, ...] = Field((), description="what the checks do not prove, a sentence each")
+    driver: str | None = None
+    gpus: tuple[SeenGpu, ...] = ()
+    libraries: tuple[LoadedLibrary, ...] = Field((), description="on GPU stacks: what was really loaded")
+    own: OwnCheck | None = None

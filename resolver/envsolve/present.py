@@ -99,6 +99,9 @@ def smoke_text(report: SmokeReport, tag: str | None, frameworks: Iterable[str]) 
         took = f"  {check.seconds:.2f} s" if check.seconds and check.seconds >= _WORTH_SAYING_S else ""
         detail = f": {check.detail}" if check.detail else ""
         lines.append(f"  {'ok    ' if check.ok else 'FAILED'} {check.name}{detail}{took}")
+    from envsolve.smoke import remarks
+
+    lines += (f"         {line}" for line in remarks(report))
     return "\n".join(lines) + "\n"
 
 

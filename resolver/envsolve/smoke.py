@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import signal
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from envsolve.errors import UsageError
 from envsolve.models import Check, Lock, SmokeReport
 
 if TYPE_CHECKING:
@@ -25,6 +28,12 @@ REPORT = "smoke-report.json"
 _TAIL = 6000
 """Characters of the probe's talk that a failed report keeps."""
 
+_SEEN = ("os", "first_ops", "unproven", "driver", "gpus", "libraries", "own")
+"""Fields that the report takes over as they are; the probe of an older image may lack them."""
+
+OWN_LIMIT = 90_000
+"""Bytes of a user's own check, packed: it travels as part of one argument, which Linux limits to 128 KiB."""
+
 _SIGNALS = {
     "SIGILL": "Illegal instruction: the binary needs CPU instructions that this machine lacks",
     "SIGKILL": "killed, most likely because memory ran out",
@@ -35,12 +44,14 @@ _SIGNALS = {
 }
 
 
-def smoke(engine: Engine, built: Built, lock: Lock, folder: Path, talk: Talk) -> SmokeReport:
+def smoke(engine: Engine, built: Built, lock: Lock, folder: Path, talk: Talk, own: Path | None = None) -> SmokeReport:
     """Run the probe inside ``built``, write ``smoke-report.json`` beside the lock, and give the report.
 
-    Whatever the probe does is a report; raises NotReadyError only when the engine cannot run it at all.
+    ``own``: a script of the user's that runs beside it and must end with 0. Whatever the probe does is a report;
+    raises NotReadyError only when the engine cannot run it at all, UsageError when ``own`` cannot be read.
     """
-    arguments = (json.dumps(expectation(lock), sort_keys=True),)
+    expect = expectation(lock) | ({"own": packed(own)} if own else {})
+    arguments = (json.dumps(expect, sort_keys=True),)
     with talk.step("smoke test"):
         run = engine.run_probe(built, lock, folder, talk, arguments=arguments)
     report = judge(run, backend=built.engine, subject=built.subject)
@@ -72,6 +83,21 @@ def expectation(lock: Lock) -> dict[str, Any]:
     }
 
 
+def packed(script: Path) -> dict[str, str]:
+    """A user's own check as the expectation carries it into whatever was built."""
+    try:
+        content = script.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{script}: {error.strerror or error}", code="bad-script") from error
+    text = base64.b64encode(zlib.compress(content, 9)).decode("ascii")
+    if len(text) > OWN_LIMIT:
+        raise UsageError(
+            f"{script}: {len(content)} bytes are too many for a check", code="bad-script",
+            facts=("it must be one small script; what it needs must be in the environment",),
+        )  # fmt: skip
+    return {"name": script.name, "script": text}
+
+
 def judge(run: ProbeRun, *, backend: str, subject: str) -> SmokeReport:
     """What a run of the probe proves. A run without a report fails, with what ended it as a check."""
     said = _document(run.stdout)
@@ -83,6 +109,7 @@ def judge(run: ProbeRun, *, backend: str, subject: str) -> SmokeReport:
             return SmokeReport(
                 ok=ok, python=said["python"], device=said["device"], versions=said["versions"], checks=checks,
                 log="" if ok else run.stderr[-_TAIL:], **common,
+                **{name: said[name] for name in _SEEN if said.get(name) is not None},
             )  # fmt: skip
         except (KeyError, TypeError, ValidationError):
             pass  # something else printed JSON: as good as no report
@@ -157,4 +184,19 @@ def describe(report: SmokeReport) -> str:
         seconds = f"{check.seconds:7.2f} s" if check.seconds is not None else " " * 9
         detail = "" if check.ok else f"  {check.detail}"
         lines.append(f"  {'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}{seconds}{detail}".rstrip())
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {line}" for line in remarks(report))])
+
+
+def remarks(report: SmokeReport) -> Iterator[str]:
+    """What a person should know beside the checks: the wait at the start, what was really loaded, what is unproven."""
+    for framework, took in sorted(report.first_ops.items()):
+        jit = ": the driver compiled for this GPU, and keeps that in its cache" if took.jit else ""
+        yield f"first operation of {framework}: {took.first:.2f} s, the same again {took.again:.3f} s{jit}"
+    if report.driver:
+        names = ", ".join(f"{gpu.name} ({gpu.capability or 'capability unknown'})" for gpu in report.gpus)
+        yield f"driver {report.driver}, {names or 'no GPU'}"
+    yield from (f"not proven: {sentence}" for sentence in report.unproven)
+    if report.own:
+        ended = "did not end in time" if report.own.exit_code is None else f"exit code {report.own.exit_code}"
+        yield f"own check {report.own.name}: {ended}"
+        yield from (f"  | {line}" for line in report.own.lines)

@@ -115,6 +115,13 @@ IMAGES, CAPS, FRAME = "images.json", "caps/cap.json", "frameworks/frame.json"
 FUTURE = "9999-01-01"
 WAY = {"kind": "wheel", "reference": "cuda-toolkit==8.0", "evidence": "x"}
 
+PROVEN = "verified/proven.json"
+VERIFIED = {
+    "id": "proven", "builds": ["frame==1.0"], "python": "3.6.15", "os": "debian 12", "image": None, "engine": "local",
+    "machine": "x86_64", "device": "cpu", "solved_for": "cpu", "verdict": "native", "ok": True, "ran": ["numpy"],
+    "lock": "0" * 64, "checked": "2020-01-01", "envsolve": "0.1.0",
+}  # fmt: skip
+
 FAULTS: list[tuple[str, str, Change]] = [
     ("image-reference", "an OS without a row", (IMAGES, ("images", 0, "os"), "ubuntu99")),
     ("image-reference", "a CUDA without a row", (IMAGES, ("images", 2, "cuda"), "7.5")),
@@ -209,6 +216,14 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("disagreement", "a table against the file", (FRAME, (), {
         **CLEAN[FRAME], "builds": [*CLEAN[FRAME]["builds"], EARLIER, LATER],
         "evidence": {**EVIDENCE, "m": {**EVIDENCE["e"], "how": "measured"}}})),
+    ("verified", "a build without a row", (PROVEN, (), {**VERIFIED, "builds": ["frame==9.9"]})),
+    ("verified", "another name than the file's", (PROVEN, (), {**VERIFIED, "id": "frame"})),
+    ("verified", "of the future", (PROVEN, (), {**VERIFIED, "checked": "2199-01-01"})),
+    ("verified", "passed with a failed check", (PROVEN, (), {**VERIFIED, "failed": {"numpy": "NaN"}})),
+    ("verified", "failed without one", (PROVEN, (), {**VERIFIED, "ok": False})),
+    ("verified", "passed elsewhere than solved for", (PROVEN, (), {**VERIFIED, "solved_for": "gpu"})),
+    ("verified", "an unknown capability", (PROVEN, (), {**VERIFIED, "solved_for": "gpu", "device": "gpu"})),
+    ("schema", "a verified fact without its checks", (PROVEN, (), {"id": "proven"})),
     ("schema", "an unknown field", ("cuda.json", ("toolkits", 0, "colour"), "red")),
     ("schema", "an unknown table", ("cuda.json", ("toolkit",), [])),
     ("schema", "an unknown file", ("cudas.json", (), {})),
@@ -254,6 +269,9 @@ def test_every_rule_has_a_fault_that_fires_it() -> None:
 
 
 NO_FAULTS: list[tuple[str, Change]] = [
+    ("a smoke test that passed", (PROVEN, (), VERIFIED)),
+    ("one that failed on a GPU", (PROVEN, (), {
+        **VERIFIED, "ok": False, "failed": {"frame device": "ran on cpu"}, "solved_for": "gpu"})),
     ("a build with an address of its own", (FRAME, ("builds", 0), URL_BUILD)),
     ("a way that is gone, and what replaces it", ("cuda.json", ("toolkits", 0, "ways"), [
         {**SEEN, "status": "gone", "replaced_by": "cuda-toolkit==9.0"}])),

@@ -1,22 +1,29 @@
 """Judging a probe's run, and the probe itself as far as it goes without a framework."""
 
+import atexit
 import importlib.util
 import json
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from envsolve.engine.base import Built, ProbeRun
+from envsolve.interpreters import find_interpreters
 from envsolve.lock.document import dump, load
 from envsolve.models import Check, SmokeReport
+from envsolve.probe_text import probe_text
 from envsolve.smoke import REPORT, describe, expectation, judge, smoke, write_report
 from envsolve.talk import Talk
 
 ROOT = Path(__file__).parents[2]
-PROBE = ROOT / "templates" / "smoke" / "probe.py"
+PROBE = Path(tempfile.mkdtemp(prefix="envsolve-probe-")) / "smoke.py"
+PROBE.write_text(probe_text())
+atexit.register(shutil.rmtree, PROBE.parent, ignore_errors=True)
 LOCKS = sorted((ROOT / "tests" / "local").glob("*.lock"))
 
 
@@ -181,6 +188,110 @@ def test_without_an_expectation_it_says_so(tmp_path):
     report = judged(run)
     assert not report.ok
     assert "nothing.json" in report.log
+
+
+# -- what the new checks see ----------------------------------------------------------------------------------
+
+
+def test_the_whole_probe_compiles_under_old_pythons_and_names_nothing_that_is_not_there():
+    ruff = [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", "--select", "F,E9", str(PROBE)]
+    assert subprocess.run(ruff, capture_output=True, text=True).stdout.strip() == "All checks passed!"
+    assert probe_text() == PROBE.read_text()
+    old = [found.path for found in find_interpreters() if found.version.startswith(("2.7.", "3.6."))]
+    for python in old:
+        code = "import sys; compile(open(sys.argv[1], 'rb').read(), 'smoke.py', 'exec')"
+        done = subprocess.run([python, "-c", code, str(PROBE)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_post_release_of_the_packaging_is_the_same_module(probe, tmp_path):
+    found = probe.Probe({"frameworks": {"mxnet": "1.5.1.post0", "torch": "1.5.1"}}, str(tmp_path))
+    assert probe.check_version(found, "mxnet", "1.5.1") == "mxnet 1.5.1"
+    assert probe.check_version(found, "mxnet", "1.5.1.post0")
+    with pytest.raises(probe.Wrong):
+        probe.check_version(found, "mxnet", "1.5.0")
+    with pytest.raises(probe.Wrong):
+        probe.check_version(found, "torch", "1.5.1.post2")
+
+
+def test_the_time_to_the_first_operation_tells_of_the_drivers_compiler(probe, tmp_path):
+    assert probe.first_op("gpu", 95.0, 0.01) == {"first": 95.0, "again": 0.01, "jit": True}
+    assert not probe.first_op("gpu", 4.0, 0.01)["jit"]
+    assert not probe.first_op("gpu", 95.0, 90.0)["jit"]
+    assert not probe.first_op("cpu", 95.0, 0.01)["jit"]
+    found, ran = probe.Probe({}, str(tmp_path)), []
+    found.timed("torch", ran.append)("cpu")
+    assert ran == ["cpu", "cpu"]
+    assert set(found.first_ops) == {"torch"}
+
+
+MAPS = """\
+00400000-00401000 r-xp 00000000 08:01 123 /usr/bin/python3.6
+7f0000000000-7f0000001000 r-xp 00000000 08:01 124 /usr/local/cuda-8.0/targets/x86_64-linux/lib/libcudart.so.8.0.61
+7f0000001000-7f0000002000 ---p 00001000 08:01 124 /usr/local/cuda-8.0/targets/x86_64-linux/lib/libcudart.so.8.0.61
+7f0000002000-7f0000003000 r-xp 00000000 08:01 125 /usr/lib/x86_64-linux-gnu/libcudnn.so.6.0.21
+7f0000003000-7f0000004000 r-xp 00000000 08:01 126 /usr/lib/x86_64-linux-gnu/libcuda.so.535.104.05 (deleted)
+7f0000004000-7f0000005000 r-xp 00000000 08:01 127 /a site/torch/lib/libcublas-1b201d85.so.10
+7f0000005000-7f0000006000 r-xp 00000000 08:01 128 /usr/lib/x86_64-linux-gnu/libcublasLt.so.11
+7f0000006000-7f0000007000 rw-p 00000000 00:00 0 [heap]
+7f0000007000-7f0000008000 rw-p 00000000 00:00 0
+"""
+
+
+def test_the_libraries_are_read_out_of_the_process(probe):
+    rows = probe.mapped_libraries(MAPS)
+    assert [(row["name"], row["version"]) for row in rows] == [
+        ("libcublas", "10"), ("libcuda", "535.104.05"), ("libcudart", "8.0.61"), ("libcudnn", "6.0.21"),
+    ]  # fmt: skip
+    assert rows[0]["path"] == "/a site/torch/lib/libcublas-1b201d85.so.10"
+    assert rows[1]["path"].endswith("libcuda.so.535.104.05")
+    assert probe.mapped_libraries("") == []
+
+
+@pytest.mark.parametrize(
+    ("expect", "change", "said"),
+    [
+        ({"cuda": "8.0", "cudnn": "6"}, ("", ""), None),
+        ({"cuda": "8.0", "cudnn": "6.0.21"}, ("", ""), None),
+        ({"cuda": None, "cudnn": None}, ("", ""), None),
+        ({"cuda": "8.0", "cudnn": "7"}, ("", ""), "libcudnn 7 was solved, but /usr/lib/"),
+        ({"cuda": "8.0", "cudnn": "7.6.5"}, ("libcudnn.so.6.0.21", "libcudnn.so.7.4.2"), "is 7.4.2"),
+        ({"cuda": "8.0", "cudnn": "7.4"}, ("libcudnn.so.6.0.21", "libcudnn.so.7.6.5"), None),
+        ({"cuda": "9.0", "cudnn": "6"}, ("", ""), "libcudart 9.0 was solved"),
+        ({"cuda": "8.0", "cudnn": "6"}, ("libcuda.so.535.104.05", "other.so"), "nothing ran on a GPU"),
+        ({"cuda": "8.0", "cudnn": "6"}, ("libcublas-1b201d85.so.10", "libcudnn.so.5.1"), "two versions of libcudnn"),
+    ],
+)
+def test_a_wrong_library_or_none_of_the_driver_fails(probe, expect, change, said):
+    faults = probe.library_faults(probe.mapped_libraries(MAPS.replace(*change) if change[0] else MAPS), expect)
+    assert faults == [] if said is None else any(said in fault for fault in faults), faults
+
+
+def test_versions_as_the_libraries_tell_them(probe):
+    assert [probe.cudnn_version(number) for number in (6021, 7605, 8902, 90100)] == [
+        "6.0.21",
+        "7.6.5",
+        "8.9.2",
+        "9.1.0",
+    ]
+    assert [probe.cuda_version(number) for number in (8000, 10010, 12020)] == ["8.0", "10.1", "12.2"]
+    row = {"name": "libcudnn", "version": "6.0.21", "path": "/no/such/libcudnn.so.6.0.21"}
+    assert probe.ask_library(row) == row
+
+
+def test_a_gpu_stack_without_the_drivers_library_fails_and_a_cpu_stack_says_nothing_of_it():
+    gpu = judged(run_probe(json.dumps({"device": "gpu"})))
+    if not Path("/proc/driver/nvidia").exists():
+        assert not only(gpu, "libraries").ok
+        assert "libcuda is not in this process" in only(gpu, "libraries").detail
+    assert not {"libraries", "driver"} & {check.name for check in judged(run_probe("{}")).checks}
+
+
+def test_an_unknown_framework_is_said_to_be_unproven(tmp_path):
+    path = module(tmp_path / "site", "whole", "__version__ = '1.0'")
+    report = judged(run_probe(json.dumps({"frameworks": {"whole": "1.0"}}), path=[path]))
+    assert report.unproven == ("whole was imported and its version read; nothing that it computes was compared",)
+    assert report.unproven[0] in describe(report)
 
 
 # -- judging ------------------------------------------------------------------------------------------------

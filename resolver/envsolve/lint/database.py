@@ -59,6 +59,8 @@ class Database:
     frameworks: dict[str, schema.Framework] = field(default_factory=dict)
     homes: dict[str, str] = field(default_factory=dict)
     """Framework -> the file that says what is not in its rows."""
+    verified: dict[str, schema.Verified] = field(default_factory=dict)
+    """What smoke tests proved, by file."""
     findings: list[Finding] = field(default_factory=list)
 
     def rows(self, kind: type[R]) -> Iterator[tuple[Entry, R]]:
@@ -82,7 +84,7 @@ def read_database(root: Path) -> Database:
     database = Database(root)
     for path in sorted(root.rglob("*.json")):
         parts = path.relative_to(root).parts
-        if parts[0] in ("schema", "verified"):
+        if parts[0] == "schema":
             continue
         _read_file(database, path, parts)
     return database
@@ -103,6 +105,9 @@ def _read_file(database: Database, path: Path, parts: tuple[str, ...]) -> None:
         _read_tables(database, file, content, {"caps": schema.Cap})
     elif parts[0] == "frameworks" and len(parts) == 2:
         _read_framework(database, file, content)
+    elif parts[0] == "verified" and len(parts) == 2:
+        if (fact := _check(database, schema.Verified, content, file, "")) is not None:
+            database.verified[file] = fact
     else:
         database.findings.append(Finding("schema", file, "", "no table of the database has this name"))
 

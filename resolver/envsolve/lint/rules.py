@@ -29,6 +29,7 @@ from envsolve.lint.caps import cap_texts, cap_ways
 from envsolve.lint.database import Database, Entry, Finding, keys
 from envsolve.lint.dated import future_dates, images_seen, release_dates, ways_replaced, ways_seen, ways_unique
 from envsolve.lint.ranges import ranges_match, specifiers_parse, version_or_zero, versions_parse
+from envsolve.lint.verified import verified_facts
 
 Rule = Callable[[Database], Iterable[Finding]]
 
@@ -304,6 +305,7 @@ def cap_symptoms(database: Database) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
+    verified_facts,
     image_references,
     image_frameworks,
     cudnn_references,
