@@ -30,6 +30,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="answer only: lock and w
 Output = Annotated[Text, typer.Option("--output", "-o", metavar="DIR", help="folder to write [envsolve]")]
 BackendName = Annotated[Text, typer.Option("--backend", metavar="NAME", help="auto, docker, podman or local")]
 Prefix = Annotated[Text, typer.Option("--prefix", metavar="DIR", help="where the local engine builds")]
+Own = Annotated[Text, typer.Option("--smoke", metavar="SCRIPT", help="a check of your own, run beside the others")]
+Record = Annotated[bool, typer.Option("--record", help="write the result as a fact under verified/")]
+RecordTo = Annotated[Text, typer.Option("--record-to", metavar="FILE", help="the same, to this file or folder")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="say nothing on stderr but warnings and errors")]
 Offline = Annotated[bool, typer.Option("--offline", help="use cached index pages, fetch nothing")]
@@ -180,17 +183,28 @@ def build(
 
 
 def smoke(
-    folder: Folder, backend: BackendName = None, prefix: Prefix = None, json: Json = False, quiet: Quiet = False
+    folder: Folder,
+    own: Own = None,
+    record: Record = False,
+    record_to: RecordTo = None,
+    backend: BackendName = None,
+    prefix: Prefix = None,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run the smoke test of a folder, building it first when that was not done."""
     from envsolve import pipeline
+    from envsolve.verified import record as record_fact
 
     def run(document: dict[str, Any]) -> None:
-        talk = Talk(quiet)
-        engine = _backend(backend, prefix)
-        _report(
-            pipeline.smoke(Path(folder), _read_lock(folder), talk, backend=engine, prefix=_path(prefix)), document, json
+        talk, locked = Talk(quiet), _read_lock(folder)
+        outcome = pipeline.smoke(
+            Path(folder), locked, talk, backend=_backend(backend, prefix), prefix=_path(prefix), own=_path(own)
         )
+        if record or record_to:
+            document["recorded"] = str(record_fact(locked, outcome.smoke, _path(record_to)))
+            talk.say(f"recorded: {document['recorded']}")
+        _report(outcome, document, json)
 
     _with_document("envsolve/smoke-1", json, run)
 

@@ -269,8 +269,16 @@ def build(
     return engine, engine.build(folder, lock, _settings(prefix), talk)
 
 
-def smoke(folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, prefix: Path | None = None) -> Outcome:
-    """Build when an earlier build of this lock is not there, and run the probe inside.
+def smoke(
+    folder: Path,
+    lock: Lock,
+    talk: Talk,
+    *,
+    backend: str | None = None,
+    prefix: Path | None = None,
+    own: Path | None = None,
+) -> Outcome:
+    """Build when an earlier build of this lock is not there, and run the probe inside, and ``own`` beside it.
 
     Raises NotReadyError, BuildError; a probe that fails is a report, not an error.
     """
@@ -280,14 +288,14 @@ def smoke(folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, p
     built = engine.find(folder, lock, _settings(prefix))
     if built is None:
         built = engine.build(folder, lock, _settings(prefix), talk)
-    return run_smoke(engine, built, lock, folder, talk)
+    return run_smoke(engine, built, lock, folder, talk, own)
 
 
-def run_smoke(engine: Engine, built: Built, lock: Lock, folder: Path, talk: Talk) -> Outcome:
-    """Prove what was built."""
+def run_smoke(engine: Engine, built: Built, lock: Lock, folder: Path, talk: Talk, own: Path | None = None) -> Outcome:
+    """Prove what was built; ``own``: a check of the user's beside it."""
     from envsolve.smoke import smoke as prove
 
-    report = prove(engine, built, lock, folder, talk)
+    report = prove(engine, built, lock, folder, talk, own)
     return Outcome(engine.name, built, report, tuple(f.name for f in lock.stack.frameworks))
 
 
