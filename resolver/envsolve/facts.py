@@ -342,6 +342,46 @@ class Cap(Row):
     why: str
 
 
+class RepairWhen(Frozen):
+    """A repair's condition: all that is given must hold of the lock."""
+
+    images: tuple[str, ...] = Field((), description="patterns ('nvidia/cuda:*') of which the base image meets one")
+    apt: bool = Field(False, description="something comes from apt, in any stage")
+    archived: bool = Field(False, description="the OS release has an archive, and something comes from apt")
+    no_pip: bool = Field(False, description="the packages that bring the image's Python bring no pip")
+    image_pip: str = Field("", description="PEP 440 specifier over the pip of the OS release's own Python")
+    index_gone: bool = Field(False, description="the index that the image's pip asks by default is no more")
+    locked_pip: bool = Field(False, description="the lock brings a pip of its own")
+    glibc: str = Field("", description="PEP 440 specifier over the glibc of the OS release")
+    packages: tuple[When, ...] = Field((), description="packages that the lock has, at these versions")
+    verdicts: tuple[str, ...] = Field((), description="verdicts of the stack")
+    newer_gcc: bool = Field(False, description="the OS release's gcc is newer than the stack's nvcc takes")
+    failed_pull: bool = Field(False, description="not the lock's: the engine says ``symptom`` when it pulls the image")
+
+
+class Repair(Row):
+    """What has rotted since, and what is rendered, set or said against it (``repairs.json``)."""
+
+    id: str
+    when: RepairWhen
+    symptom: str | None = Field(None, description="what people see without it, as printed")
+    why: str
+    removes: tuple[str, ...] = Field((), description="files that go before the first apt-get")
+    apt_environment: dict[str, str] = Field({}, description="variables of each shell that runs apt-get")
+    build_environment: dict[str, str] = Field({}, description="variables of the stage that installs")
+    environment: dict[str, str] = Field({}, description="variables of the image; '{gcc}': the compiler that is taken")
+    run_environment: dict[str, str] = Field({}, description="variables of a run; '{cache}': a folder that stays")
+    keeps: bool = Field(False, description="what is compiled at the start is worth a folder that stays")
+    wait: str | None = Field(None, description="what the first start costs, said before it")
+    step: Literal["archive", "pip-first", "default-index", "get-pip"] | None = Field(
+        None, description="the piece of the Dockerfile that does it"
+    )
+    addresses: dict[str, str] = Field({}, description="'X.Y' -> address of what the step fetches")
+    compilers: dict[str, tuple[str, ...]] = Field({}, description="OS release -> g++ majors that its apt has")
+    note: str | None = Field(None, description="what is said in the Dockerfile and when it is built")
+    fix: str | None = Field(None, description="what a person does, where nothing can be rendered: a command")
+
+
 class ModelRelease(Row):
     """What a framework's release writes into and reads from model files (``models.json``), one row a minor release."""
 

@@ -34,6 +34,7 @@ TABLES: dict[str, dict[str, type[schema.Row]]] = {
     "tools": {"tools": schema.Tool},
     "conda": {"packages": schema.CondaPackage},
     "names": {"combinations": schema.Combination, "repositories": schema.Repository},
+    "repairs": {"repairs": schema.Repair},
     "models": {"releases": schema.ModelRelease, "markers": schema.Marker},
 }
 
@@ -187,6 +188,11 @@ class Facts:
         for row in self._table("models", "markers"):
             found.setdefault(row.format, {})[row.mark] = row
         return found
+
+    @cached_property
+    def repairs(self) -> tuple[schema.Repair, ...]:
+        """What has rotted since, and what is done against it."""
+        return self._table("repairs", "repairs")
 
     @cached_property
     def caps(self) -> tuple[schema.Cap, ...]:
