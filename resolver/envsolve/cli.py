@@ -40,6 +40,8 @@ Force = Annotated[bool, typer.Option("--force", help="overwrite files that were 
 Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 3 when it is out of date")]
 Upgrade = Annotated[Texts, typer.Option("--upgrade", metavar="NAME", help="let this package move; repeatable")]
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
+Command = Annotated[Texts, typer.Argument(metavar="-- COMMAND...", show_default=False)]
+GpuDevices = Annotated[Texts, typer.Option("--gpu", metavar="INDEX|UUID", help="of this machine; none; repeatable")]
 AnyFolder = Annotated[Text, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
 Pasted = Annotated[Text, typer.Option("--error", metavar="TEXT", help="say what this error means; - reads it")]
 Axis = Annotated[Text, typer.Argument(metavar="AXIS", help="python, cuda, os, tensorflow, ...")]
@@ -207,6 +209,38 @@ def smoke(
         _report(outcome, document, json)
 
     _with_document("envsolve/smoke-1", json, run)
+
+
+def run_command(
+    folder: Folder,
+    command: Command = None,
+    gpu: GpuDevices = None,
+    backend: BackendName = None,
+    prefix: Prefix = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a command in what a folder was built to: as yourself, in the current folder, with the GPU of the stack."""
+    from envsolve.engine.run import shell_words
+
+    _run(folder, shell_words(command), gpu, backend, prefix, quiet)
+
+
+def shell(
+    folder: Folder, gpu: GpuDevices = None, backend: BackendName = None, prefix: Prefix = None, quiet: Quiet = False
+) -> None:
+    """Open a shell in what a folder was built to, as ``envsolve run`` does with a command."""
+    _run(folder, (), gpu, backend, prefix, quiet)
+
+
+def _run(folder: str, words: Sequence[str], gpu: Texts, backend: str | None, prefix: str | None, quiet: bool) -> None:
+    """Exits with the command's own code."""
+    from envsolve.running import run
+
+    code = run(
+        Path(folder), _read_lock(folder), words, Talk(quiet),
+        backend=_backend(backend, prefix), prefix=_path(prefix), gpus=gpu,
+    )  # fmt: skip
+    raise typer.Exit(code)
 
 
 def _with_document(schema: str, json: bool, run: Callable[[dict[str, Any]], None]) -> None:
@@ -430,7 +464,7 @@ def matrix_stats(facts: OwnFacts = None, json: Json = False) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "build": build, "smoke": smoke, "why": why, "lock": lock, "render": render, "doctor": doctor,
+    "solve": solve, "build": build, "smoke": smoke, "run": run_command, "shell": shell, "why": why, "lock": lock, "render": render, "doctor": doctor,
     "scan": scan, "matrix show": matrix_show, "matrix list": matrix_list, "matrix lint": matrix_lint,
     "matrix stats": matrix_stats,
 }  # fmt: skip

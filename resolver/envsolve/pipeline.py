@@ -263,10 +263,13 @@ def build(
     Raises NotReadyError (no engine) or BuildError.
     """
     from envsolve.engine import select
+    from envsolve.engine.last import remember
 
     engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu", talk=talk)
     talk.say(f"engine: {engine.name}")
-    return engine, engine.build(folder, lock, _settings(prefix), talk)
+    built = engine.build(folder, lock, _settings(prefix), talk)
+    remember(lock, engine.name, prefix)
+    return engine, built
 
 
 def smoke(
@@ -283,11 +286,13 @@ def smoke(
     Raises NotReadyError, BuildError; a probe that fails is a report, not an error.
     """
     from envsolve.engine import select
+    from envsolve.engine.last import remember
 
     engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu", talk=talk)
     built = engine.find(folder, lock, _settings(prefix))
     if built is None:
         built = engine.build(folder, lock, _settings(prefix), talk)
+        remember(lock, engine.name, prefix)
     return run_smoke(engine, built, lock, folder, talk, own)
 
 

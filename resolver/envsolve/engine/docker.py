@@ -150,6 +150,17 @@ class DockerEngine:
             return None
         return Built(self.name, str(image.id), tag, size=image.attrs.get("Size"))
 
+    def labelled(self, lock: Lock) -> Built | None:
+        """An image of this lock under whatever name: plain ``docker build`` leaves the label, not the name."""
+        from envsolve.render import lock_hash
+
+        with self._lost():
+            label = f"dev.envsolve.lock-hash=sha256:{lock_hash(lock)}"
+            for image in self._client().images.list(filters={"label": label}):
+                if image.tags:
+                    return Built(self.name, str(image.id), str(image.tags[0]), size=image.attrs.get("Size"))
+        return None
+
     def base_digest(self, reference: str) -> str | None:
         """The registry's digest of an image that is here, or None: for the lock to pin."""
         from docker.errors import ImageNotFound
@@ -224,14 +235,11 @@ class DockerEngine:
             labels={"dev.envsolve.probe": "1"},
         )
 
-    def _gpus(self) -> list[Any]:
-        """How this engine is asked for its GPUs: by CDI where it has found NVIDIA's devices, else the older way."""
-        from docker.types import DeviceRequest
+    def _gpus(self, names: Sequence[str] = ()) -> list[Any]:
+        """How this engine is asked for these GPUs, or for all."""
+        from envsolve.engine.gpu import requests
 
-        devices = self._client().info().get("DiscoveredDevices") or ()
-        if self.name == "podman" or any(str(d.get("ID", "")).startswith("nvidia.com/gpu") for d in devices):
-            return [DeviceRequest(driver="cdi", device_ids=["nvidia.com/gpu=all"])]
-        return [DeviceRequest(count=-1, capabilities=[["gpu"]])]
+        return requests(self.name, self._client().info(), names)
 
     def _wait(self, container: Container, timeout_s: float) -> tuple[int, bool]:
         import requests
