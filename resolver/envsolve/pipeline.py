@@ -283,11 +283,14 @@ def smoke(
 ) -> Outcome:
     """Build when an earlier build of this lock is not there, and run the probe inside, and ``own`` beside it.
 
-    Raises NotReadyError, BuildError; a probe that fails is a report, not an error.
+    Raises NotReadyError, BuildError, UsageError when ``own`` cannot be read; a probe that fails is a report.
     """
     from envsolve.engine import select
     from envsolve.engine.last import remember
+    from envsolve.smoke import packed
 
+    if own is not None:
+        packed(own)  # before a build that may take long
     engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu", talk=talk)
     built = engine.find(folder, lock, _settings(prefix))
     if built is None:

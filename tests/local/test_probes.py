@@ -1,4 +1,4 @@
-"""The probes of frameworks, for real: in an environment that envsolve makes here each passes, and sees what is wrong."""
+"""Probes of frameworks, for real: in an environment that envsolve makes here each passes, and sees what is wrong."""
 
 import json
 import os
