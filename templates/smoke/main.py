@@ -3,6 +3,7 @@
 PROBES = (
     ("tensorflow", probe_tensorflow), ("theano", probe_theano), ("keras", probe_keras), ("torch", probe_torch),
     ("mxnet", probe_mxnet), ("chainer", probe_chainer), ("jax", probe_jax), ("onnxruntime", probe_onnxruntime),
+    ("theano-pymc", probe_theano),
 )  # fmt: skip
 # What is computed through another framework's checks, on which device.
 BENEATH = {"jaxlib": ("jax", ("cpu", "gpu")), "cupy": ("chainer", ("gpu",))}
@@ -93,10 +94,12 @@ def run_unknown(probe, name, frameworks):
     module = name.replace("-", "_")
     if not probe.check(name + " import", lambda: __import__(module) and None):
         return
-    probe.check(name + " version", check_version, probe, name, getattr(sys.modules[module], "__version__", ""))
+    said = getattr(sys.modules[module], "__version__", None)
+    if said is not None:  # where it is silent, its metadata was compared
+        probe.check(name + " version", check_version, probe, name, said)
     through, devices = BENEATH.get(name, (None, ()))
     if through not in frameworks or probe.want not in devices:
-        probe.unproven.append("%s was imported and its version read; nothing that it computes was compared" % name)
+        probe.unproven.append("%s was imported; nothing that it computes was compared" % name)
 
 
 def run_own(probe, own):

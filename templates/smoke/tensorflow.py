@@ -70,12 +70,15 @@ def tensorflow_convolution(probe, tf, eager):
 def tensorflow_norm(probe, tf, eager):
     """Fused batch norm, in training: cuDNN's on a GPU."""
     x, scale, shift = channels()
-    norm = tf.compat.v1.nn.fused_batch_norm if eager else tf.nn.fused_batch_norm
-    run = tensorflow_compute(
-        probe, tf, eager, "batch norm",
-        lambda given: norm(given[0], given[1], given[2], epsilon=EPSILON, is_training=True, name="norm")[0],
-        [x, scale, shift], {"norm"},
-    )  # fmt: skip
+    fused = tf.compat.v1.nn.fused_batch_norm if eager else getattr(tf.nn, "fused_batch_norm", None)
+
+    def norm(given):
+        if fused is None:  # before TensorFlow 1.0
+            mean, variance = tf.nn.moments(given[0], [0, 1, 2])
+            return tf.nn.batch_normalization(given[0], mean, variance, given[2], given[1], EPSILON)
+        return fused(given[0], given[1], given[2], epsilon=EPSILON, is_training=True, name="norm")[0]
+
+    run = tensorflow_compute(probe, tf, eager, "batch norm", norm, [x, scale, shift], {"norm"})
     return probe.agree("batch norm", normalized(x, scale, shift), run)
 
 

@@ -5,8 +5,11 @@ def theano_import():
     """Theano with the submodules that the checks use."""
     import theano
     import theano.tensor.nnet
-    import theano.tensor.nnet.bn
 
+    try:
+        import theano.tensor.nnet.bn
+    except ImportError:  # before Theano 0.8
+        pass
     return theano
 
 
@@ -67,12 +70,13 @@ def theano_norm(probe, theano):
     tensor, nnet = theano.tensor, theano.tensor.nnet
     given = [tensor.ftensor4(), tensor.fvector(), tensor.fvector()]
     images, bounds = given[0].dimshuffle(0, 3, 1, 2), [vector.dimshuffle("x", 0, "x", "x") for vector in given[1:]]
-    train = getattr(getattr(nnet, "bn", None), "batch_normalization_train", None)
-    if train is not None:
-        result = train(images, bounds[0], bounds[1], axes="spatial", epsilon=EPSILON)[0]
+    own = getattr(nnet, "bn", None)
+    if hasattr(own, "batch_normalization_train"):
+        result = own.batch_normalization_train(images, bounds[0], bounds[1], axes="spatial", epsilon=EPSILON)[0]
     else:
-        mean, variance = images.mean((0, 2, 3), keepdims=True), images.var((0, 2, 3), keepdims=True)
-        result = nnet.bn.batch_normalization(images, bounds[0], bounds[1], mean, tensor.sqrt(variance + EPSILON))
+        mean, spread = images.mean((0, 2, 3), keepdims=True), tensor.sqrt(images.var((0, 2, 3), keepdims=True) + EPSILON)
+        plain = lambda x, scale, shift, mean, spread: (x - mean) / spread * scale + shift  # noqa: E731
+        result = getattr(own, "batch_normalization", plain)(images, bounds[0], bounds[1], mean, spread)
     function = theano.function(given, result, allow_input_downcast=True)
     theano_ran(theano, probe, "batch norm", function)
     return compare(
@@ -119,7 +123,7 @@ def theano_training(probe, theano):
 
 
 def probe_theano(probe):
-    """Theano 0.8 to 1.0: a matrix product and a training step, compiled where there is a compiler.
+    """Theano, and theano-pymc, the fork of the same import name: a matrix product and a training step are compiled.
 
     Compiling a Keras model takes minutes and proves nothing more, so what follows runs in Python: in a second
     process, because Theano cannot be talked out of its compiler once imported. On a GPU all must be compiled.
@@ -128,7 +132,8 @@ def probe_theano(probe):
     if not probe.check("theano import", lambda: modules.append(theano_import())):
         return
     theano = modules[0]
-    probe.check("theano version", check_version, probe, "theano", theano.__version__)
+    name = "theano" if "theano" in (probe.expect.get("frameworks") or {}) else "theano-pymc"
+    probe.check("theano version", check_version, probe, name, theano.__version__)
     probe.check("theano compiler", theano_compiler, probe, theano)
     probe.check("theano matmul", theano_matmul, probe, theano)
     probe.check("theano training step", theano_training, probe, theano)
