@@ -37,9 +37,9 @@ def ask(facts, *words, gpu=("none",), **options):
 
 
 def with_gpu_code(monkeypatch, facts, name, packages):
-    """The framework as it will be once its wheels are read: these packages hold code for the V100."""
-    row = facts.framework(name)
-    new = tuple(b.model_copy(update=MEASURED) if b.package in packages else b for b in row.builds)
+    """The framework as if of all its wheels these alone had been read: they hold code for the V100."""
+    row, unknown = facts.framework(name), {"sass": None, "ptx": None}
+    new = tuple(b.model_copy(update=MEASURED if b.package in packages else unknown) for b in row.builds)
     monkeypatch.setitem(facts._frameworks, name, row.model_copy(update={"builds": new}))
 
 
@@ -57,7 +57,7 @@ def test_ids_are_unique_and_gpu_builds_say_where_cuda_comes_from(facts, name):
     [
         ("theano", "theano==0.7.0", "2.7 3.4 3.5 3.6"),
         ("mxnet", "mxnet==0.9.5", "2.7 3.4 3.5 3.6"),
-        ("mxnet", "mxnet==1.9.1", "3.5 3.6 3.7 3.8"),
+        ("mxnet", "mxnet==1.9.1", "3.5 3.6 3.7 3.8 3.9"),
         ("chainer", "chainer==6.7.0", "2.7 3.5 3.6 3.7 3.8"),
         ("cupy", "cupy-cuda80==4.5.0", "2.7 3.4 3.5 3.6"),
         ("cupy", "cupy-cuda110==7.8.0", "3.5 3.6 3.7 3.8"),
@@ -131,7 +131,8 @@ def test_chainer_1_needs_no_cupy_package(monkeypatch, facts):
     assert found.chosen.device == "cpu"
 
 
-def test_why_no_gpu_names_the_need_and_what_is_not_known(facts):
+def test_why_no_gpu_names_the_need_and_what_is_not_known(monkeypatch, facts):
+    with_gpu_code(monkeypatch, facts, "cupy", ())
     found = ask(facts, "chainer==2.1", gpu=("v100",), driver="450.80.02")
     assert found.chosen.device == "cpu"
     assert [f.name for f in found.chosen.frameworks] == ["chainer"]

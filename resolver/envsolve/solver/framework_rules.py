@@ -337,7 +337,7 @@ def _companion(world: World, name: str, other: str, rows: Sequence[schema.Pairin
         return target.nothing | target.mask(lambda b: all(covers(limit, b.version) for limit in limits))
 
     def text(builds: Builds) -> str:
-        return f"{builds_named(builds)} works with {listed(f'{other} {p.other_versions}' for p in mine(builds[0]))}"
+        return said_of(builds, "works", f"with {listed(f'{other} {p.other_versions}' for p in mine(builds[0]))}")
 
     world.relate(
         fw,
