@@ -21,7 +21,8 @@ from envsolve.errors import DatabaseError
 FORMAT = "envsolve/catalogue-1"
 SETTLED_S = 2.0
 """A file changed less than this ago may change again without its times showing it: it is not remembered."""
-_NOT_DATA = "schema"
+_NOT_DATA = frozenset({"schema", "verified"})
+"""The generated schemas; and what smoke tests proved, which answers nothing yet: to record it makes no lock stale."""
 
 Stamp = list[int]
 
@@ -59,7 +60,7 @@ def _stamps(folder: Path | str, below: str) -> Iterator[tuple[str, Stamp]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir():
-                    if below or entry.name != _NOT_DATA:  # the generated schemas are not data
+                    if below or entry.name not in _NOT_DATA:
                         yield from _stamps(entry.path, f"{below}{entry.name}/")
                 elif entry.name.endswith(".json"):
                     at = entry.stat()

@@ -52,6 +52,15 @@ def test_a_file_that_did_not_change_is_not_read_again(root: Path, monkeypatch: p
     assert looked_at(root, monkeypatch) == []
 
 
+def test_what_a_smoke_test_proved_makes_no_lock_stale(root: Path) -> None:
+    before = Facts(root).version
+    (root / "verified").mkdir(exist_ok=True)
+    (root / "verified" / "proven.json").write_text("{}")
+    assert Facts(root).version == before
+    (root / "caps" / "another.json").write_text('{"evidence": {}, "caps": []}')
+    assert Facts(root).version != before
+
+
 def test_a_file_that_changed_is_read_again_and_only_that_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = Facts(root)
     assert before.version
