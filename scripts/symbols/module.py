@@ -12,7 +12,7 @@ from envsolve.scan.python2 import parse
 KEEPS = re.compile(
     r"^(tf_export|keras_export|estimator_export|deprecat|contextmanager|add_arg_scope|dispatch|add_dispatch|doc_|"
     r"add_fallback|RegisterGradient|no_automatic|trackable|abstractmethod|abc|staticmethod|classmethod|weak_script|"
-    r"do_not_|for_subclass|allowed_positional|tf_doctest|_dispatch|_tf_export|inspect|register_keras|"
+    r"tf_should_use|should_use|do_not_|for_subclass|allowed_positional|tf_doctest|_dispatch|_tf_export|inspect|register_keras|"
     r"keras_serializable|script_if|torch_function|no_grad|total_ordering|add_start_docstrings)"
 )
 """Decorators that leave the parameters as they stand, by their last name."""

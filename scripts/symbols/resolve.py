@@ -96,8 +96,6 @@ class Release:
             else:
                 names |= {name: value for name, value in theirs.items() if not name.startswith("_")}
         names |= {name: (module, binding) for name, binding in summary.names.items()}
-        if summary.pruned is not None:
-            names = self._pruned(module, summary, names)
         self._busy.discard(module)
         self._spaces[module] = (names, is_open)
         return names, is_open
@@ -106,11 +104,12 @@ class Release:
     def _harmless(module: str) -> bool:
         return module.partition(".")[0] in ("__future__", "typing", "ctypes")
 
-    def _pruned(
-        self, module: str, summary: Module, names: dict[str, tuple[str, Binding]]
-    ) -> dict[str, tuple[str, Binding]]:
-        """What a module that deletes its undocumented names keeps."""
-        keep = {*(summary.pruned or ()), *summary.documented}
+    def kept(self, module: str) -> set[str] | None:
+        """What a module that deletes its undocumented names says it keeps; None for a module that deletes none."""
+        summary = self.summary(module)
+        if summary.pruned is None:
+            return None
+        keep = {*summary.pruned, *summary.documented}
         for word in summary.pruned_by:
             if word.startswith("="):
                 binding = summary.names.get(word[1:])
@@ -119,7 +118,7 @@ class Release:
             found = self.follow(module, word)
             if found.kind == "module":
                 keep |= set(self.summary(found.module).documented)
-        return {n: v for n, v in names.items() if n in keep or n.startswith("_")}
+        return keep
 
     def follow(self, module: str, name: str, depth: int = 0) -> Found:
         """What a dotted name means in a module."""

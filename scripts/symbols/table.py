@@ -56,9 +56,11 @@ def _walk(release: Release, found: Names, root: str, classes: frozenset[str]) ->
             continue
         times[real] += 1
         inner = _fill(release, found, shown, real, classes, own=False)
-        whole = real in release.packages or release.summary(real).pruned is not None
+        kept = release.kept(real)
+        whole = real in release.packages
         for name, module in inner:
-            if not name.startswith("_") and (whole or module.startswith(f"{real}.")):
+            follow = name in kept if kept is not None and not whole else whole or module.startswith(f"{real}.")
+            if not name.startswith("_") and follow:
                 queue.append((f"{shown}.{name}", module, (*path, real)))
 
 
@@ -73,6 +75,8 @@ def _fill(
     inner: list[tuple[str, str]] = []
     for name in [*space, *(c for c in release.children(real) if c not in space)]:
         end = release.member(real, name)
+        if end.kind == "value" and release.has(f"{real}.{name}"):  # a loader stands in for the module
+            end = Found("module", f"{real}.{name}")
         if name.startswith("__") or (own and end.module != real):
             continue
         if end.kind == "module":

@@ -136,6 +136,8 @@ def test_calls_against_signatures(signature, call, fits):
         ("import tensorflow as tf\ntf.contrib.layers.flatten(x)\n", "tensorflow", "1.4.1", "2.1.4"),
         ("import tensorflow as tf\ntf.reduce_sum(x, reduction_indices=1)\n", "tensorflow", "1.4.1", "2.0.4"),
         ("import tensorflow as tf\ntf.nn.softmax_cross_entropy_with_logits(a, b)\n", "tensorflow", "0.12.1", "1.0.1"),
+        ("import tensorflow as tf\ntf.concat(1, [a, b])\n", "tensorflow", "0.12.1", "1.4.1"),
+        ("import tensorflow as tf\ntf.concat([a, b], 1)\n", "tensorflow", "1.4.1", "0.12.1"),
         ("from keras.layers import Dense\nDense(output_dim=3, init='uniform')\n", "keras", "1.2.2", "2.6.0"),
         ("from keras.layers import Dense\nDense(units=3)\n", "keras", "2.0.8", "1.2.2"),
         ("from keras.layers import Conv2D\nConv2D(3, 3, padding='same')\n", "keras", "2.0.8", "1.2.2"),

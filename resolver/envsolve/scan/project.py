@@ -271,7 +271,8 @@ class Conclusion:
                 release = next(x for x in releases if x.version == picked.version)
         bounded = len(r.pythons) < len(known_pythons(self.facts))
         if chosen:
-            possible = {p for x in chosen[0][1] if x.version in chosen[0][0].allowed for p in x.pythons}
+            first, releases = chosen[0]
+            possible = {p for x in releases if x.version == first.version for p in x.pythons}
             r.pythons = [p for p in r.pythons if p in possible] or r.pythons
         r.python = python_for(r.pythons, release) if bounded else None
         have = {c.name for c, _ in chosen}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,7 @@ class Symbols:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.never: dict[str, str] = {}
         self._filled: dict[str, set[int]] = {}
 
     @cached_property
@@ -134,7 +136,7 @@ class Symbols:
         for index, number in stands.items():
             text = self._signatures[number]
             if each[index] and text.startswith("("):
-                problem = misfit(text[1:-1], call)
+                problem = misfit(text[1:-1], call, self.never)
                 if problem:
                     each[index] = False
                     why = why or f"{name} {problem} in {self.releases[index]}"
@@ -188,13 +190,18 @@ def _gone(each: list[bool | None]) -> list[bool | None]:
     return [*each[:first], *(False for _ in each[first:])]
 
 
-def misfit(signature: str, call: Call) -> str:
-    """Why a call does not fit a signature; empty when it does, or when that cannot be known."""
+def misfit(signature: str, call: Call, never: Mapping[str, str] | None = None) -> str:
+    """Why a call does not fit a signature; empty when it does, or when that cannot be known.
+
+    ``never``: parameter -> kind of a literal that is never meant for it.
+    """
     words = [w for w in signature.split(",") if w]
     positional = [w for w in words if not w.startswith(("-", "*", "~"))]
     names = {w.strip("-=") for w in words}
     if positional and positional[0] == "_sentinel=" and call.positional:
         return "takes keyword arguments only"
+    if never and positional and call.first and never.get(positional[0].rstrip("=")) == call.first:
+        return f"takes {positional[0].rstrip('=')} first, which is no {call.first}"
     if "**" not in words:
         for keyword in call.keywords:
             if keyword not in names:
@@ -221,6 +228,9 @@ class Library:
     def tables(self) -> dict[str, Symbols]:
         """Module -> table."""
         found = [Symbols(p) for p in sorted(self.root.glob("*.jsonl")) if p.stem not in _NOT_TABLES]
+        never = {row["parameter"]: row["never"] for row in self.imports if "parameter" in row}
+        for table in found:
+            table.never = never
         return {table.module: table for table in found}
 
     @cached_property
