@@ -128,7 +128,7 @@ def _write_and_build(
 
     with talk.step("lock"):
         prepared = pipeline.prepare(solution, offline=offline, talk=talk)
-    folders.write(folder, prepared.files, force=force)
+    folders.write(folder, pipeline.rendered(prepared.lock, folder), force=force)
     talk.say(written_text(folder, prepared.lock))
     document["folder"] = str(folder)
     document["lock"] = {"as_of": prepared.lock.as_of.isoformat(), "packages": len(prepared.lock.packages)}
@@ -337,7 +337,7 @@ def lock(
         pipeline.check_lock(old, new, pipeline.index_fates(old, offline=offline))
         talk.say(f"{folder} is up to date")
         return
-    folders.write(Path(folder), pipeline.rendered(new), force=force)
+    folders.write(Path(folder), pipeline.rendered(new, Path(folder)), force=force)
     moved = changes(old, new)
     if json:
         emit_json({"schema": "envsolve/lock-changes-1", "changes": [change.document() for change in moved]})
@@ -345,12 +345,31 @@ def lock(
         emit("\n".join(lines(moved)) or "nothing moved")
 
 
+def vendor(
+    folder: Folder,
+    backend: BackendName = None,
+    force: Force = False,
+    offline: Offline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring all that a build needs into DIR/vendor (locked files, base image), so that it needs no network."""
+    from envsolve import folder as folders
+    from envsolve import offline as offlines
+    from envsolve import pipeline
+
+    place, locked = Path(folder), _read_lock(folder)
+    report = offlines.vendor(place, locked, Talk(quiet), backend=_backend(backend, None), offline=offline)
+    folders.write(place, pipeline.rendered(locked, place), force=force)
+    emit_json(report.document()) if json else emit(report.text())
+
+
 def render(folder: Folder, check: Check = False, force: Force = False) -> None:
     """Write a folder's files again from its lock, or check that they are what it gives."""
     from envsolve import folder as folders
     from envsolve import pipeline
 
-    files = pipeline.rendered(_read_lock(folder))
+    files = pipeline.rendered(_read_lock(folder), Path(folder))
     if check:
         pipeline.check_files(Path(folder), files)
     else:
@@ -464,8 +483,9 @@ def matrix_stats(facts: OwnFacts = None, json: Json = False) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "build": build, "smoke": smoke, "run": run_command, "shell": shell, "why": why, "lock": lock, "render": render, "doctor": doctor,
-    "scan": scan, "matrix show": matrix_show, "matrix list": matrix_list, "matrix lint": matrix_lint,
+    "solve": solve, "build": build, "smoke": smoke, "run": run_command, "shell": shell, "why": why, "lock": lock,
+    "vendor": vendor, "render": render, "doctor": doctor, "scan": scan,
+    "matrix show": matrix_show, "matrix list": matrix_list, "matrix lint": matrix_lint,
     "matrix stats": matrix_stats,
 }  # fmt: skip
 

@@ -153,7 +153,7 @@ def _from_os(error: OSError) -> EnvsolveError:
 
 def _with_command_hints(error: EnvsolveError, arguments: list[str], commands: Commands) -> EnvsolveError:
     """Hints that are options become whole commands; a word that looks like a command was perhaps meant as one."""
-    takes_folder = arguments[:1] not in (["build"], ["smoke"], ["run"], ["shell"], ["lock"], ["render"])
+    takes_folder = arguments[:1] not in (["build"], ["smoke"], ["run"], ["shell"], ["lock"], ["vendor"], ["render"])
     hints = (hint for hint in error.hints if takes_folder or not hint.startswith("-o "))
     error.hints = tuple(_whole(hint, error.message, arguments) for hint in hints)
     if error.code == "no-framework":

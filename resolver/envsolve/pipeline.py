@@ -164,11 +164,12 @@ def _locked(
         index.close()
 
 
-def rendered(lock: Lock) -> dict[str, str]:
-    """Every file of a lock's folder."""
+def rendered(lock: Lock, folder: Path | None = None) -> dict[str, str]:
+    """Every file of a lock's folder; ``folder``: where they are to stand, which may hold vendored files of it."""
+    from envsolve.lock.vendoring import state
     from envsolve.render import render
 
-    return render(lock)
+    return render(lock, state(folder, lock) if folder is not None else None)
 
 
 def relock(

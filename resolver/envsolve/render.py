@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ from envsolve.quoting import checked, exec_form, pairs, quoted, word
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from envsolve.lock.vendoring import Foundation, Vendored
 
 UID = 1000
 """User of the image: numeric, so that Kubernetes can see that it is not root."""
@@ -83,13 +85,18 @@ class Plan:
     """Where packages go apart from the image's own; None: among them."""
     default_index: str | None = None
     """The index where none is given, for an image whose pip would ask one that is gone."""
+    vendored: bool = False
+    """Whether the files lie beside the Dockerfile, so that pip asks no index."""
+    foundation: Foundation | None = None
+    """The image of the stage ``base``, and of what the stage ``build`` starts from, where they are vendored."""
     uid: int = UID
     probe_directory: str = PROBE_DIRECTORY
 
 
-def render(lock: Lock) -> dict[str, str]:
+def render(lock: Lock, vendored: Vendored | None = None) -> dict[str, str]:
     """Relative path -> text of every file of the folder; the same bytes for the same lock.
 
+    ``vendored``: what of it lies in ``vendor/``, from ``vendoring.state``: a build takes that instead of the network.
     Raises UsageError (``bad-lock``) when the lock holds something that is not what its field says.
     """
     text = document.dump(lock)
@@ -101,9 +108,29 @@ def render(lock: Lock) -> dict[str, str]:
         **phase_files(lock),
     }
     environment = _templates()
-    files["Dockerfile"] = environment.get_template("Dockerfile.j2").render(plan=_plan(lock, lock_hash(lock)))
-    files[".dockerignore"] = environment.get_template("dockerignore.j2").render()
+    plan = _vendored(_plan(lock, lock_hash(lock)), vendored)
+    files["Dockerfile"] = environment.get_template("Dockerfile.j2").render(plan=plan)
+    files[".dockerignore"] = environment.get_template("dockerignore.j2").render(plan=plan)
     return dict(sorted(files.items()))
+
+
+def foundation_files(lock: Lock) -> dict[str, str]:
+    """Image name -> Dockerfile of what all stages stand on: the base image with the system's packages, and where the
+    lock builds sdists the same with what building needs. They depend on nothing else of the lock.
+    """
+    plan = replace(_plan(lock, ""), lock_hash="foundation", version="", as_of="")
+    template = _templates().get_template("Foundation.j2")
+    text = template.render(plan=plan, build=False)
+    name = f"envsolve/foundation:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    if not plan.build_apt:
+        return {name: text}
+    more = template.render(plan=plan, build=True)
+    return {name: text, f"{name}-build-{hashlib.sha256(more.encode()).hexdigest()[:12]}": more}
+
+
+def foundation_name(lock: Lock) -> str:
+    """The names of those images as one text: what an archive of them is known by."""
+    return " ".join(foundation_files(lock))
 
 
 def lock_hash(lock: Lock) -> str:
@@ -215,6 +242,15 @@ def _plan(lock: Lock, digest: str) -> Plan:
         site=SITE_DIRECTORY if image.preinstalled else None,
         default_index=checked("address", image.default_index) if image.default_index else None,
     )
+
+
+def _vendored(plan: Plan, vendored: Vendored | None) -> Plan:
+    if vendored is None:
+        return plan
+    plan = replace(plan, vendored=True, default_index=None)
+    if vendored.foundation is None:
+        return plan
+    return replace(plan, foundation=vendored.foundation, archive=None, keys=[], build_apt=[])
 
 
 def _environment(variables: dict[str, str]) -> Pairs:

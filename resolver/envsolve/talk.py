@@ -95,6 +95,10 @@ class Talk:
             else:
                 self._print(text)
 
+    def detail(self, text: str) -> None:
+        """How far the stage is: on its live line, and nowhere else."""
+        self._draw(text)
+
     # -- drawing ---------------------------------------------------------------------------------------------
 
     def _end(self, text: str, started: float, code: str) -> None:

@@ -35,6 +35,8 @@ class BuildSettings:
 
     no_cache: bool = False
     pull: bool = False
+    network: str | None = None
+    """"none": the build must get along without; None: as the engine has it."""
     force: bool = False
     """Replace an environment of another lock at the local engine's prefix; never files it did not make."""
     container: ContainerSettings = field(default_factory=ContainerSettings)

@@ -59,6 +59,7 @@ class Buildx:
         command = [self.command, "buildx", "build", "--progress=plain", "--load", "--tag", tag]
         command += ["--no-cache"] if settings.no_cache else []
         command += ["--pull"] if settings.pull else []
+        command += [f"--network={settings.network}"] if settings.network else []
         for name, value in sorted(labels.items()):
             command += ["--label", f"{name}={value}"]
         for name in sorted(arguments):  # names only: values may hold passwords, and ``ps`` shows a command line

@@ -17,6 +17,8 @@ from urllib.parse import unquote, urlsplit
 from envsolve.engine.base import BuildSettings
 from envsolve.errors import NotReadyError, UsageError
 from envsolve.lock.pipconfig import ContainerSettings
+from envsolve.lock.pylock import VENDOR
+from envsolve.lock.vendoring import IMAGE, RECORD
 
 if TYPE_CHECKING:
     from envsolve.talk import Talk
@@ -58,15 +60,31 @@ def _lay_out(folder: Path, stage: Path, bundle: Path | None) -> None:
     (stage / "phases").mkdir()
     for path in sorted((folder / "phases").glob("*.txt")):
         shutil.copyfile(path, stage / "phases" / path.name)
+    if f"!{VENDOR}" in (stage / ".dockerignore").read_text(encoding="utf-8").splitlines():
+        _link_vendored(folder / VENDOR, stage / VENDOR)
     source = bundle or folder / "ca.crt"
     if source.is_file():
         shutil.copyfile(source, stage / "ca.crt")
 
 
+def _link_vendored(source: Path, target: Path) -> None:
+    """The locked files, which may be gigabytes: as links where that can be."""
+    target.mkdir()
+    for path in sorted(source.iterdir()):
+        if path.is_file() and path.name not in (IMAGE, RECORD) and not path.name.startswith("."):
+            try:
+                os.link(path, target / path.name)
+            except OSError:
+                shutil.copyfile(path, target / path.name)
+
+
 def fingerprint(stage: Path) -> str:
-    """A digest of what a build is made of: every staged file but the certificates, which leave no trace in it."""
+    """A digest of what a build is made of: every staged file but the certificates, which leave no trace in it, and
+    vendored files, whose hashes are in ``phases/``.
+    """
     digest = hashlib.sha256()
-    for path in sorted(p for p in stage.rglob("*") if p.is_file() and p.name != "ca.crt"):
+    staged_files = (p for p in stage.rglob("*") if p.is_file() and p.name != "ca.crt" and p.parent.name != VENDOR)
+    for path in sorted(staged_files):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(stage)}\0{len(content)}\0".encode())
         digest.update(content)

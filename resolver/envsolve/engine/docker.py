@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from envsolve.engine.context import BuildLog, build_arguments, fingerprint, secr
 from envsolve.engine.detect import Endpoint
 from envsolve.engine.failures import build_failure, start_failure
 from envsolve.errors import EnvsolveError, NotReadyError
+from envsolve.lock.pylock import VENDOR
 from envsolve.models import Lock
 
 if TYPE_CHECKING:
@@ -63,6 +65,10 @@ class DockerEngine:
         from envsolve.render import image_name
 
         tag, started = image_name(lock), time.monotonic()
+        if (folder / VENDOR).is_dir():
+            from envsolve.engine.foundation import have
+
+            settings = replace(settings, network="none") if have(self, folder, lock, talk) else settings
         with staged(folder, settings) as context:
             labels = {_MADE_OF: fingerprint(context)}
             there = None if settings.no_cache or settings.pull else self._built(tag, labels)
@@ -119,7 +125,7 @@ class DockerEngine:
         with self._lost(), _ended_early(self._client()) as running:
             events = self._client().api.build(
                 path=str(context), tag=tag, labels=dict(labels), buildargs=dict(arguments), decode=True,
-                rm=True, forcerm=True, nocache=settings.no_cache, pull=settings.pull,
+                rm=True, forcerm=True, nocache=settings.no_cache, pull=settings.pull, network_mode=settings.network,
             )  # fmt: skip
             for event in events:
                 if "error" in event:
@@ -149,6 +155,37 @@ class DockerEngine:
         if any(image.labels.get(name) != value for name, value in (labels or {}).items()):
             return None
         return Built(self.name, str(image.id), tag, size=image.attrs.get("Size"))
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of an image that is here."""
+        from docker.errors import ImageNotFound
+
+        with self._lost():
+            try:
+                return str(self._client().images.get(reference).id)
+            except ImageNotFound:
+                return None
+
+    def make(
+        self, context: Path, tag: str, arguments: Mapping[str, str], settings: BuildSettings, log: BuildLog
+    ) -> str | None:
+        """Build any folder under a name. The engine's message when it failed."""
+        return self._classic(context, tag, {}, arguments, settings, log)
+
+    def saved(self, references: Sequence[str], piece: int) -> Iterator[bytes]:
+        """Images and their names as one archive, in pieces."""
+        api = self._client().api
+        address = f"{api.base_url}/v{api.api_version}/images/get"
+        with self._lost(), api.get(address, params={"names": list(references)}, stream=True, timeout=None) as answer:
+            answer.raise_for_status()
+            pieces = answer.iter_content(piece)
+            while (part := next(pieces, None)) is not None:
+                yield part
+
+    def load(self, archive: Path) -> None:
+        """The images of an archive, under their names."""
+        with archive.open("rb") as file, self._lost():
+            self._client().images.load(file)
 
     def labelled(self, lock: Lock) -> Built | None:
         """An image of this lock under whatever name: plain ``docker build`` leaves the label, not the name."""

@@ -17,6 +17,7 @@ from envsolve.engine import hostneeds, pip, virtual
 from envsolve.engine import prefix as prefixes
 from envsolve.engine.base import PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.errors import BuildError, NotReadyError
+from envsolve.lock import vendoring
 
 if TYPE_CHECKING:
     from envsolve.models import Interpreter, Lock, LockedPackage
@@ -38,7 +39,7 @@ class LocalEngine:
         """Always ``local``."""
         return "local"
 
-    def build(self, folder: Path, lock: Lock, settings: BuildSettings, talk: Talk) -> Built:  # noqa: ARG002
+    def build(self, folder: Path, lock: Lock, settings: BuildSettings, talk: Talk) -> Built:
         """Make the environment at ``settings.prefix``, or in envsolve's own data folder.
 
         Raises NotReadyError (no such Python, a program or glibc missing, no network), BuildError (a hash that
@@ -61,7 +62,7 @@ class LocalEngine:
             prefixes.making(prefix, digest),
         ):
             try:
-                maker = _install(lock, interpreter, prefix, talk, stream)
+                maker = _install(lock, interpreter, prefix, folder, talk, stream)
                 _set_variables(prefix, variables)
             except BuildError as error:
                 error.hints = (*error.hints, f"less {log}   # all that was said")
@@ -220,7 +221,7 @@ def _check_host(lock: Lock, talk: Talk) -> dict[str, str]:
 # -- making it -----------------------------------------------------------------------------------------------
 
 
-def _install(lock: Lock, interpreter: Interpreter, prefix: Path, talk: Talk, stream: TextIO) -> str:
+def _install(lock: Lock, interpreter: Interpreter, prefix: Path, folder: Path, talk: Talk, stream: TextIO) -> str:
     """The virtual environment, then the lock's phases, each one run of pip; gives the name of what made it."""
     from envsolve.lock.pipconfig import user_config
     from envsolve.matrices import load
@@ -232,6 +233,8 @@ def _install(lock: Lock, interpreter: Interpreter, prefix: Path, talk: Talk, str
     with tempfile.TemporaryDirectory(prefix="envsolve-build-") as name:
         home = Path(name)
         variables = pip.environment(user_config(), home)
+        if vendoring.state(folder, lock) is not None:
+            variables |= pip.vendored(folder)
         maker = virtual.make(interpreter, prefix, load().tools[virtual.TOOL], variables, log)
         for title, options, packages in _runs_of_pip(lock):
             file = home / f"{title}.txt"

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envsolve.errors import BuildError, EnvsolveError, NotReadyError
+from envsolve.lock.pylock import VENDOR
+from envsolve.lock.vendoring import TOOLS
 
 if TYPE_CHECKING:
     from envsolve.lock.pipconfig import IndexConfig
@@ -46,6 +48,12 @@ def environment(config: IndexConfig, home: Path) -> dict[str, str]:
         **{f"{scheme}_proxy": url for scheme, url in config.proxies.items()},
     }
     return found | {name: value for name, value in optional.items() if value}
+
+
+def vendored(folder: Path) -> dict[str, str]:
+    """Variables by which pip takes everything from ``vendor`` and asks no index."""
+    places = (folder.absolute() / VENDOR, folder.absolute() / VENDOR / TOOLS)
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": " ".join(place.as_uri() for place in places if place.is_dir())}
 
 
 def run(command: Sequence[str], variables: Mapping[str, str], log: Callable[[str], None], cwd: Path) -> list[str]:

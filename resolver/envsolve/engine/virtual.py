@@ -23,12 +23,17 @@ Log = Callable[[str], None]
 TOOL = "virtualenv"
 
 
+def has_venv(python: str) -> bool:
+    """Whether a Python ('X.Y') has a ``venv`` module at all."""
+    return not python.startswith("2.")
+
+
 def make(interpreter: Interpreter, prefix: Path, tool: Tool, variables: Mapping[str, str], log: Log) -> str:
     """Make the environment at ``prefix``, which is empty but for our marker; gives the name of what made it.
 
     Raises BuildError, or NotReadyError when virtualenv is needed and cannot be had.
     """
-    if not interpreter.version.startswith("2."):
+    if has_venv(interpreter.version):
         try:
             pip.run([interpreter.path, "-E", "-s", "-m", "venv", str(prefix)], variables, log, cwd=prefix)
             return "venv"
