@@ -34,6 +34,17 @@ def onnx_model(operation, *shapes):
     return onnx_field(1, 3) + onnx_field(7, graph) + onnx_field(8, onnx_field(2, 7))
 
 
+def onnx_session(ort, path, providers):
+    """A session on these providers; releases before 1.3 take them afterwards, or not at all."""
+    try:
+        return ort.InferenceSession(path, providers=providers)
+    except TypeError:
+        session = ort.InferenceSession(path)
+        if hasattr(session, "set_providers"):
+            session.set_providers(providers)
+        return session
+
+
 def onnx_compute(probe, ort, what, operation, arrays):
     """run(device) for Probe.agree: a session on the provider of that device, and no other beside the CPU's."""
     path = os.path.join(probe.scratch, operation + ".onnx")
@@ -41,10 +52,10 @@ def onnx_compute(probe, ort, what, operation, arrays):
         stream.write(onnx_model(operation, *[array.shape for array in arrays]))
 
     def run(device):
-        wanted = ["CUDAExecutionProvider"] if device == "gpu" else []
-        session = ort.InferenceSession(path, providers=wanted + ["CPUExecutionProvider"])
+        session = onnx_session(ort, path, (["CUDAExecutionProvider"] if device == "gpu" else []) + ["CPUExecutionProvider"])
         if device == probe.want:
-            probe.ran_on("onnxruntime", what, session.get_providers()[0])
+            given = session.get_providers()[0] if hasattr(session, "get_providers") else ort.get_device()
+            probe.ran_on("onnxruntime", what, given)
         return session.run(None, dict((given.name, array) for given, array in zip(session.get_inputs(), arrays)))[0]
 
     return run
