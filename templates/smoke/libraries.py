@@ -82,30 +82,46 @@ def check_libraries(probe):
     return ", ".join(said) + "".join("; no %s in the process: linked in, or not used" % name for name in missing)
 
 
-def check_driver(probe):
-    """The driver and the GPUs, as NVIDIA's management library tells them where it is there."""
+def driver_version(rows):
+    """The driver's version as NVIDIA's management library tells it, else as libcuda's file is called."""
     try:
-        library = ctypes.CDLL("libnvidia-ml.so.1")
-    except EnvironmentError:
-        return "no libnvidia-ml.so.1 here: the driver was not asked"
-    if library.nvmlInit_v2():
-        raise Wrong("the driver's management library does not start")
-    text, count = ctypes.create_string_buffer(96), ctypes.c_uint(0)
-    if not library.nvmlSystemGetDriverVersion(text, 96):
-        probe.driver = text.value.decode("ascii", "replace")
-    library.nvmlDeviceGetCount_v2(ctypes.byref(count))
+        library, text = ctypes.CDLL("libnvidia-ml.so.1"), ctypes.create_string_buffer(96)
+        if not library.nvmlInit_v2():
+            failed = library.nvmlSystemGetDriverVersion(text, 96)
+            library.nvmlShutdown()
+            if not failed:
+                return text.value.decode("ascii", "replace")
+    except (AttributeError, EnvironmentError):
+        pass
+    return ([row["version"] for row in rows if row["name"] == "libcuda"] or [None])[0]
+
+
+def visible_gpus(path):
+    """The GPUs that CUDA shows to this process, asked of the libcuda that is in it: name and compute capability."""
+    library, count, found = ctypes.CDLL(path), ctypes.c_int(0), []
+    failed = library.cuInit(0) or library.cuDeviceGetCount(ctypes.byref(count))
+    if failed:
+        raise Wrong("the driver refuses: CUDA error %d" % failed)
     for at in range(count.value):
-        handle, major, minor = ctypes.c_void_p(), ctypes.c_int(0), ctypes.c_int(0)
-        if library.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(at), ctypes.byref(handle)):
-            continue
-        library.nvmlDeviceGetName(handle, text, 96)
-        row = {"name": text.value.decode("utf-8", "replace"), "capability": None}
-        ask = getattr(library, "nvmlDeviceGetCudaComputeCapability", None)
-        if ask is not None and not ask(handle, ctypes.byref(major), ctypes.byref(minor)):
-            row["capability"] = "%d.%d" % (major.value, minor.value)
-        probe.gpus.append(row)
-    library.nvmlShutdown()
+        device, text, major, minor = ctypes.c_int(0), ctypes.create_string_buffer(96), ctypes.c_int(0), ctypes.c_int(0)
+        library.cuDeviceGet(ctypes.byref(device), at)
+        library.cuDeviceGetName(text, 96, device)
+        library.cuDeviceGetAttribute(ctypes.byref(major), 75, device)  # COMPUTE_CAPABILITY_MAJOR, _MINOR
+        library.cuDeviceGetAttribute(ctypes.byref(minor), 76, device)
+        name = text.value.decode("utf-8", "replace")
+        found.append({"name": name, "capability": "%d.%d" % (major.value, minor.value)})
+    return found
+
+
+def check_driver(probe):
+    """The driver and the GPUs that this process really has."""
+    with open("/proc/self/maps") as stream:
+        rows = [row for row in mapped_libraries(stream.read()) if row["name"] == "libcuda"]
+    probe.driver = driver_version(rows)
+    if not rows:
+        raise Wrong("the driver's libcuda is not in this process, so nothing ran on a GPU")
+    probe.gpus = visible_gpus(rows[0]["path"])
     if not probe.gpus:
         raise Wrong("driver %s, and no GPU that it shows" % probe.driver)
-    names = ["%s (capability %s)" % (row["name"], row["capability"] or "unknown") for row in probe.gpus]
+    names = ["%s (capability %s)" % (row["name"], row["capability"]) for row in probe.gpus]
     return "driver %s: %s" % (probe.driver, ", ".join(names))

@@ -13,24 +13,28 @@ from envsolve.probe_text import probe_text
 CC = shutil.which("cc") or shutil.which("gcc")
 pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler")
 
+CUDA = """
+#include <string.h>
+int cuInit(unsigned flags) { return REFUSED; }
+int cuDriverGetVersion(int *version) { *version = 12020; return 0; }
+int cuDeviceGetCount(int *count) { *count = COUNT; return 0; }
+int cuDeviceGet(int *device, int at) { *device = at + 40; return 0; }
+int cuDeviceGetName(char *to, int size, int device) { strncpy(to, "Tesla V100-SXM2-16GB", size); return 0; }
+int cuDeviceGetAttribute(int *to, int what, int device)
+{ *to = what == 75 ? 7 : what == 76 ? device - 40 : -1; return 0; }
+"""
+NVML = """
+#include <string.h>
+int nvmlInit_v2(void) { return 0; }
+int nvmlShutdown(void) { return 0; }
+int nvmlSystemGetDriverVersion(char *to, unsigned size) { strncpy(to, "535.104.12", size); return 0; }
+"""
 LIBRARIES = {
-    "libcuda.so.535.104.05": "int cuDriverGetVersion(int *v) { *v = 12020; return 0; }",
+    "libcuda.so.535.104.05": CUDA,
     "libcudart.so.8.0": "int cudaRuntimeGetVersion(int *v) { *v = 8000; return 0; }",
     "libcudnn.so.6": "unsigned long cudnnGetVersion(void) { return 6021; }",
     "libcublas-1b201d85.so.8.0": "int nothing;",
 }
-NVML = """
-#include <string.h>
-static int gpus[2];
-int nvmlInit_v2(void) { return 0; }
-int nvmlShutdown(void) { return 0; }
-int nvmlSystemGetDriverVersion(char *to, unsigned size) { strncpy(to, "535.104.05", size); return 0; }
-int nvmlDeviceGetCount_v2(unsigned *count) { *count = COUNT; return 0; }
-int nvmlDeviceGetHandleByIndex_v2(unsigned at, void **to) { *to = &gpus[at]; return 0; }
-int nvmlDeviceGetName(void *gpu, char *to, unsigned size) { strncpy(to, "Tesla V100-SXM2-16GB", size); return 0; }
-int nvmlDeviceGetCudaComputeCapability(void *gpu, int *major, int *minor)
-{ *major = 7; *minor = gpu != gpus; return 0; }
-"""
 RUN = """
 import ctypes, json, sys
 sys.path.insert(0, sys.argv[1])
@@ -51,12 +55,13 @@ def compiled(folder, name, source, *options):
     return path
 
 
-def found(folder, expect, loaded, *options, nvml=True):
+def found(folder, expect, loaded, count=1, refused=0, nvml=True):
     """The report of the two checks in a process that has these libraries."""
     (folder / "smoke.py").write_text(probe_text())
-    paths = [str(compiled(folder, name, source)) for name, source in loaded.items()]
+    options = [f"-DCOUNT={count}", f"-DREFUSED={refused}"]
+    paths = [str(compiled(folder, name, source, *options)) for name, source in loaded.items()]
     if nvml:
-        compiled(folder, "libnvidia-ml.so.1", NVML, *options)
+        compiled(folder, "libnvidia-ml.so.1", NVML)
     environment = {**os.environ, "LD_LIBRARY_PATH": str(folder)}
     words = [sys.executable, "-B", "-c", RUN, str(folder), json.dumps({"device": "gpu", **expect}), json.dumps(paths)]
     run = subprocess.run(words, capture_output=True, text=True, env=environment, check=True)
@@ -65,12 +70,12 @@ def found(folder, expect, loaded, *options, nvml=True):
 
 
 def test_it_tells_the_versions_and_the_gpus(tmp_path):
-    report, checks = found(tmp_path, {"cuda": "8.0", "cudnn": "6"}, LIBRARIES, "-DCOUNT=2")
+    report, checks = found(tmp_path, {"cuda": "8.0", "cudnn": "6"}, LIBRARIES, count=2)
     assert all(check["ok"] for check in checks.values()), checks
     assert checks["driver"]["detail"] == (
-        "driver 535.104.05: Tesla V100-SXM2-16GB (capability 7.0), Tesla V100-SXM2-16GB (capability 7.1)"
+        "driver 535.104.12: Tesla V100-SXM2-16GB (capability 7.0), Tesla V100-SXM2-16GB (capability 7.1)"
     )
-    assert (report["driver"], [gpu["capability"] for gpu in report["gpus"]]) == ("535.104.05", ["7.0", "7.1"])
+    assert (report["driver"], [gpu["capability"] for gpu in report["gpus"]]) == ("535.104.12", ["7.0", "7.1"])
     versions = {row["name"]: row["version"] for row in report["libraries"]}
     assert versions == {"libcuda": "535.104.05", "libcudart": "8.0", "libcudnn": "6.0.21", "libcublas": "8.0"}
     assert [row["cuda"] for row in report["libraries"] if row["name"] == "libcuda"] == ["12.2"]
@@ -78,7 +83,7 @@ def test_it_tells_the_versions_and_the_gpus(tmp_path):
 
 def test_a_library_that_says_another_version_than_its_name_is_believed(tmp_path):
     changed = {**LIBRARIES, "libcudnn.so.6": "unsigned long cudnnGetVersion(void) { return 5110; }"}
-    report, checks = found(tmp_path, {"cuda": "8.0", "cudnn": "6"}, changed, "-DCOUNT=1")
+    report, checks = found(tmp_path, {"cuda": "8.0", "cudnn": "6"}, changed)
     assert not checks["libraries"]["ok"]
     assert "libcudnn 6 was solved, but" in checks["libraries"]["detail"]
     assert checks["libraries"]["detail"].endswith("is 5.1.10")
@@ -89,9 +94,15 @@ def test_a_silent_fall_back_to_the_cpu_fails(tmp_path):
     _, checks = found(tmp_path, {"cuda": "8.0"}, {"libcudart.so.8.0": LIBRARIES["libcudart.so.8.0"]}, nvml=False)
     assert "libcuda is not in this process" in checks["libraries"]["detail"]
     assert not checks["libraries"]["ok"]
+    assert not checks["driver"]["ok"]
 
 
 def test_a_driver_without_a_gpu_fails(tmp_path):
-    _, checks = found(tmp_path, {}, LIBRARIES, "-DCOUNT=0")
+    _, checks = found(tmp_path, {}, LIBRARIES, count=0, nvml=False)
     assert not checks["driver"]["ok"]
     assert checks["driver"]["detail"] == "driver 535.104.05, and no GPU that it shows"
+
+
+def test_a_driver_that_refuses_fails(tmp_path):
+    _, checks = found(tmp_path, {}, LIBRARIES, refused=804)
+    assert checks["driver"]["detail"] == "the driver refuses: CUDA error 804"
