@@ -345,6 +345,7 @@ class Cap(Row):
 class RepairWhen(Frozen):
     """A repair's condition: all that is given must hold of the lock."""
 
+    systems: tuple[str, ...] = Field((), description="patterns ('debian*') of which the OS release meets one")
     images: tuple[str, ...] = Field((), description="patterns ('nvidia/cuda:*') of which the base image meets one")
     apt: bool = Field(False, description="something comes from apt, in any stage")
     archived: bool = Field(False, description="the OS release has an archive, and something comes from apt")

@@ -22,6 +22,7 @@ from envsolve.lock.pylock import pylock
 from envsolve.models import Lock
 from envsolve.probe_text import probe_text
 from envsolve.quoting import checked, exec_form, pairs, quoted, word
+from envsolve.repairs import Repairs, fitting
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -64,9 +65,9 @@ class Plan:
     digest: str | None
     last_seen: str
     base: str
-    """The reference with the digest, when known: what FROM takes."""
+    """The reference with the digest, when known: the value of BASE unless another is given."""
     system: str
-    """What the other stages start from: the stage ``system`` where there is one, else ``base``."""
+    """What the other stages start from: the stage ``system`` where there is one, else the argument BASE."""
     archive: str | None
     """Host of the release's archive, when anything comes from apt at all."""
     keys: list[str]
@@ -78,9 +79,12 @@ class Plan:
     installs: list[Step]
     replaced: list[str]
     """The image's own distributions that go, because the lock brings others of these names."""
-    image_environment: Pairs
+    base_environment: Pairs
     environment: Pairs
     labels: Pairs
+    repairs: Repairs
+    """What is done against what has rotted since."""
+    get_pip: str | None = None
     site: str | None = None
     """Where packages go apart from the image's own; None: among them."""
     default_index: str | None = None
@@ -214,10 +218,14 @@ def _plan(lock: Lock, digest: str) -> Plan:
     reference = checked("image reference", image.reference)
     apt = [checked("apt package", p) for p in (*image.python_packages, *image.apt_pins, *lock.system_packages)]
     # pip and setuptools of an official image would stay beside the locked ones; a distribution's live elsewhere
+    repairs = fitting(lock)
+    get_pip = checked("address", repairs.get_pip) if repairs.get_pip else None
+    apt += [checked("apt package", p) for p in repairs.packages if p not in apt]
     official = not (image.python_packages or image.preinstalled)
     base = f"{reference}@{checked('image digest', image.digest)}" if image.digest else reference
-    build_apt = [checked("apt package", p) for p in lock.build_packages if p not in apt]
-    archive = checked("host", image.archive) if image.archive and (apt or build_apt) else None
+    more = ("ca-certificates", "curl") if get_pip else ()
+    build_apt = [checked("apt package", p) for p in (*lock.build_packages, *more) if p not in apt]
+    archive = checked("host", image.archive) if image.archive and "archive" in repairs.steps else None
     return Plan(
         version=checked("plain words", lock.envsolve),
         as_of=lock.as_of.isoformat(),
@@ -226,21 +234,25 @@ def _plan(lock: Lock, digest: str) -> Plan:
         digest=image.digest,
         last_seen=checked("plain words", image.last_seen or "").strip(),
         base=base,
-        system="system" if archive else base,
+        system="system" if archive else "${BASE}",
         archive=archive,
         keys=[checked("address", url) for url in image.apt_keys],
         repositories=[checked("apt source", line) for line in image.apt_repositories],
         apt=apt,
         build_apt=build_apt,
         python=checked("interpreter", image.executable),
-        preparations=_preparations(files),
+        preparations=[step for step in _preparations(files) if step.files != (_PIP,) or "pip-first" in repairs.steps],
         installs=_installs(files, apart=bool(image.preinstalled)),
         replaced=[p.name for p in lock.packages if p.phase == "build"] if official else [],
-        image_environment=_environment(image.environment),
+        base_environment=_environment({**repairs.environment, **image.environment}),
         environment=_environment(lock.environment),
         labels=_labels(lock, digest),
+        repairs=repairs,
+        get_pip=get_pip,
         site=SITE_DIRECTORY if image.preinstalled else None,
-        default_index=checked("address", image.default_index) if image.default_index else None,
+        default_index=checked("address", image.default_index)
+        if image.default_index and "default-index" in repairs.steps
+        else None,
     )
 
 

@@ -75,6 +75,7 @@ def holds(when: RepairWhen, lock: Lock, facts: Facts) -> bool:
     """Whether all that the condition names is so."""
     tests: tuple[tuple[object, Callable[[], bool]], ...] = (
         (when.failed_pull, lambda: False),
+        (when.systems, lambda: any(fnmatchcase(lock.stack.os, pattern) for pattern in when.systems)),
         (when.images, lambda: any(fnmatchcase(lock.image.reference, pattern) for pattern in when.images)),
         (when.apt, lambda: uses_apt(lock)),
         (when.archived, lambda: bool(lock.image.archive) and uses_apt(lock)),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 GRACE_S = 10.0
 """How long a container may take to end after an interrupt, before it is killed."""
 
+BROKEN_PIPE = 141
 _BLOCK = 65536
 _STDERR = 2
 
@@ -34,10 +35,15 @@ def follow(container: Container, *, tty: bool) -> int:
     container.start()
     with _terminal(container, tty), _signals(container) as sent:
         threading.Thread(target=_feed, args=(getattr(stream, "_sock", stream),), daemon=True).start()
-        for kind, data in frames:
-            out = sys.stderr.buffer if kind == _STDERR else sys.stdout.buffer
-            out.write(data)
-            out.flush()
+        try:
+            for kind, data in frames:
+                out = sys.stderr.buffer if kind == _STDERR else sys.stdout.buffer
+                out.write(data)
+                out.flush()
+        except BrokenPipeError:  # who reads our output has gone: so does the container
+            _killer(container, "SIGKILL")()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return BROKEN_PIPE
         code = int(container.wait()["StatusCode"])
     return 128 + sent[0] if sent else code
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from envsolve.errors import BuildError, EnvsolveError, NotReadyError
 from envsolve.models import Lock
+from envsolve.repairs import of_failed_pull
 
 _SAID = 8
 """Lines of a log that an error repeats."""
@@ -60,6 +61,13 @@ def build_failure(lines: Sequence[str], message: str, lock: Lock, log: Path, eng
     if _FULL.search(text):
         hints = (f"{engine} system df", f"{engine} builder prune   # gives up the build cache", whole)
         return NotReadyError("the disk is full: the build was given up", facts=facts, hints=hints, code="disk-full")
+    if (repair := of_failed_pull(message)) is not None:
+        return NotReadyError(
+            f"the base image {image} cannot be pulled: {repair.why}",
+            facts=(message.strip()[:400],),
+            hints=((repair.fix or whole).replace("{image}", image), "envsolve build DIR --base IMAGE"),
+            code="image-format",
+        )
     started = any(re.search(r"Running in [0-9a-f]{12}|#\d+ \[.*\] RUN ", line) for line in lines)
     if not started and (_GONE.search(message) or _UNREACHED.search(message)):
         what = (
