@@ -41,6 +41,10 @@ Check = Annotated[bool, typer.Option("--check", help="write nothing; exit 3 when
 Upgrade = Annotated[Texts, typer.Option("--upgrade", metavar="NAME", help="let this package move; repeatable")]
 Folder = Annotated[str, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
 Command = Annotated[Texts, typer.Argument(metavar="-- COMMAND...", show_default=False)]
+Base = Annotated[Text, typer.Option("--base", metavar="IMAGE", help="build on this image in place of the lock's")]
+Mirror = Annotated[Text, typer.Option("--registry-mirror", metavar="HOST", help="take Docker Hub's image from there")]
+Compose = Annotated[bool, typer.Option("--compose", help="write a compose.yaml too")]
+Devcontainer = Annotated[bool, typer.Option("--devcontainer", help="write a devcontainer.json too (-o .devcontainer)")]
 GpuDevices = Annotated[Texts, typer.Option("--gpu", metavar="INDEX|UUID", help="of this machine; none; repeatable")]
 AnyFolder = Annotated[Text, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
 Pasted = Annotated[Text, typer.Option("--error", metavar="TEXT", help="say what this error means; - reads it")]
@@ -71,13 +75,15 @@ def solve(
     prefix: Prefix = None,
     dry_run: DryRun = False,
     output: Output = None,
+    compose: Compose = False,
+    devcontainer: Devcontainer = False,
     force: Force = False,
     json: Json = False,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
     """Answer what runs TARGET... (tf==1.4 keras==2.0.8) here and why, and write a folder that builds it."""
-    from envsolve import explain, pipeline
+    from envsolve import explain, extras, pipeline
     from envsolve.config import defaults
 
     if dry_run and build:
@@ -103,8 +109,9 @@ def solve(
         raise typer.Exit(Exit.NO_COMBINATION)
     if dry_run:
         return
+    more = extras.asked(compose=compose, devcontainer=devcontainer)
     try:
-        _write_and_build(solution, folder, document, build, prefix, force, offline, json, Talk(quiet))
+        _write_and_build(solution, folder, document, build, prefix, force, offline, json, Talk(quiet), more)
     except EnvsolveError as error:
         if not json:
             raise
@@ -119,7 +126,7 @@ def solve(
 
 def _write_and_build(
     solution: Any, folder: Path, document: dict[str, Any], build: bool, prefix: str | None, force: bool,
-    offline: bool, json: bool, talk: Talk,
+    offline: bool, json: bool, talk: Talk, more: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """After the answer: lock, write, and with --build build and prove. Adds what it did to the JSON document."""
     from envsolve import folder as folders
@@ -128,7 +135,7 @@ def _write_and_build(
 
     with talk.step("lock"):
         prepared = pipeline.prepare(solution, offline=offline, talk=talk)
-    folders.write(folder, pipeline.rendered(prepared.lock, folder), force=force)
+    folders.write(folder, pipeline.rendered(prepared.lock, folder, more), force=force)
     talk.say(written_text(folder, prepared.lock))
     document["folder"] = str(folder)
     document["lock"] = {"as_of": prepared.lock.as_of.isoformat(), "packages": len(prepared.lock.packages)}
@@ -137,11 +144,12 @@ def _write_and_build(
 
 
 def _build(
-    folder: Path, lock: Any, backend: str | None, prefix: str | None, document: dict[str, Any], json: bool, talk: Talk
-) -> None:
+    folder: Path, lock: Any, backend: str | None, prefix: str | None, document: dict[str, Any], json: bool, talk: Talk,
+    base: str | None = None,
+) -> None:  # fmt: skip
     from envsolve import pipeline
 
-    engine, built = pipeline.build(folder, lock, talk, backend=backend, prefix=_path(prefix))
+    engine, built = pipeline.build(folder, lock, talk, backend=backend, prefix=_path(prefix), base=base)
     _report(pipeline.run_smoke(engine, built, lock, folder, talk), document, json)
 
 
@@ -176,11 +184,21 @@ def _path(text: str | None) -> Path | None:
 
 
 def build(
-    folder: Folder, backend: BackendName = None, prefix: Prefix = None, json: Json = False, quiet: Quiet = False
+    folder: Folder,
+    backend: BackendName = None,
+    prefix: Prefix = None,
+    base: Base = None,
+    registry_mirror: Mirror = None,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Build a folder that envsolve wrote, and smoke-test it."""
+    from envsolve.engine.basing import stand_in
+
+    lock = _read_lock(folder)
+    other = stand_in(lock, base, registry_mirror)
     _with_document("envsolve/build-1", json, lambda document: _build(
-        Path(folder), _read_lock(folder), _backend(backend, prefix), prefix, document, json, Talk(quiet)
+        Path(folder), lock, _backend(backend, prefix), prefix, document, json, Talk(quiet), other
     ))  # fmt: skip
 
 
@@ -364,12 +382,19 @@ def vendor(
     emit_json(report.document()) if json else emit(report.text())
 
 
-def render(folder: Folder, check: Check = False, force: Force = False) -> None:
+def render(
+    folder: Folder,
+    check: Check = False,
+    force: Force = False,
+    compose: Compose = False,
+    devcontainer: Devcontainer = False,
+) -> None:
     """Write a folder's files again from its lock, or check that they are what it gives."""
+    from envsolve import extras, pipeline
     from envsolve import folder as folders
-    from envsolve import pipeline
 
-    files = pipeline.rendered(_read_lock(folder), Path(folder))
+    more = extras.asked(compose=compose, devcontainer=devcontainer)
+    files = pipeline.rendered(_read_lock(folder), Path(folder), more)
     if check:
         pipeline.check_files(Path(folder), files)
     else:

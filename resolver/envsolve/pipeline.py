@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envsolve.errors import EnvsolveError, NoCombinationError, NotReadyError, OutOfDateError
+from envsolve.errors import EnvsolveError, NoCombinationError, NotReadyError, OutOfDateError, UsageError
 from envsolve.host import probe
 from envsolve.matrices import Facts, load
 from envsolve.models import Host, Lock, Request, SmokeReport, Solution, Stack
@@ -164,12 +164,17 @@ def _locked(
         index.close()
 
 
-def rendered(lock: Lock, folder: Path | None = None) -> dict[str, str]:
-    """Every file of a lock's folder; ``folder``: where they are to stand, which may hold vendored files of it."""
+def rendered(lock: Lock, folder: Path | None = None, more: Sequence[str] = ()) -> dict[str, str]:
+    """Every file of a lock's folder; ``folder``: where they are to stand, which may hold vendored files of it, and
+    files that were asked for earlier, as ``more`` are now.
+    """
+    from envsolve import extras
     from envsolve.lock.vendoring import state
     from envsolve.render import render
 
-    return render(lock, state(folder, lock) if folder is not None else None)
+    if folder is None:
+        return render(lock) | extras.render(lock, more)
+    return render(lock, state(folder, lock)) | extras.render(lock, (*extras.present(folder), *more))
 
 
 def relock(
@@ -257,18 +262,22 @@ class Outcome:
 
 
 def build(
-    folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, prefix: Path | None = None
-) -> tuple[Engine, Built]:
+    folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, prefix: Path | None = None,
+    base: str | None = None,
+) -> tuple[Engine, Built]:  # fmt: skip
     """Build a folder with the engine that the lock's request names, or ``backend``, or the one that answers.
 
-    Raises NotReadyError (no engine) or BuildError.
+    ``base``: the image to build on in place of the lock's. Raises NotReadyError (no engine), BuildError or UsageError.
     """
     from envsolve.engine import select
     from envsolve.engine.last import remember
 
     engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu", talk=talk)
     talk.say(f"engine: {engine.name}")
-    built = engine.build(folder, lock, _settings(prefix), talk)
+    if base and engine.name == "local":
+        hints = (f"envsolve build {folder} --backend docker",)
+        raise UsageError("a local environment has no base image", hints=hints, code="contradictory-options")
+    built = engine.build(folder, lock, replace(_settings(prefix), base=base), talk)
     remember(lock, engine.name, prefix)
     return engine, built
 

@@ -52,7 +52,7 @@ def test_a_digest_is_known_under_the_name_it_was_pulled_by_and_builds(engine, cl
         assert engine.base_digest(f"{registry}/legacy/absent:1") is None
         image = LockedImage(reference=name, digest=digest)
         files = render(lock(image=image, packages=[], python="3.6"))
-        assert f"FROM {name}@{digest}" in files["Dockerfile"]
+        assert f"ARG BASE={name}@{digest}\n" in files["Dockerfile"]
         folder = tmp_path / "folder"
         for path, text in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)

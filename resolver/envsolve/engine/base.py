@@ -39,6 +39,8 @@ class BuildSettings:
     """"none": the build must get along without; None: as the engine has it."""
     force: bool = False
     """Replace an environment of another lock at the local engine's prefix; never files it did not make."""
+    base: str | None = None
+    """The image to build on in place of the lock's; in no lock, and said by labels of the image."""
     container: ContainerSettings = field(default_factory=ContainerSettings)
     prefix: Path | None = None
     """Where the local engine makes the environment (``--prefix``); None: its own cache folder."""

@@ -19,9 +19,10 @@ from envsolve.engine.buildx import Buildx
 from envsolve.engine.context import BuildLog, build_arguments, fingerprint, secrets, staged
 from envsolve.engine.detect import Endpoint
 from envsolve.engine.failures import build_failure, start_failure
-from envsolve.errors import EnvsolveError, NotReadyError
+from envsolve.errors import EnvsolveError, NotReadyError, UsageError
 from envsolve.lock.pylock import VENDOR
 from envsolve.models import Lock
+from envsolve.repairs import fitting
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -69,8 +70,14 @@ class DockerEngine:
             from envsolve.engine.foundation import have
 
             settings = replace(settings, network="none") if have(self, folder, lock, talk) else settings
+        if settings.base and settings.network == "none":
+            raise UsageError(
+                f"{folder} brings its image in vendor/image.tar: another base has no place in it",
+                hints=(f"envsolve render {folder}", f"rm {folder / VENDOR}/image.tar"),
+                code="contradictory-options",
+            )
         with staged(folder, settings) as context:
-            labels = {_MADE_OF: fingerprint(context)}
+            labels = _labels(fingerprint(context), settings.base)
             there = None if settings.no_cache or settings.pull else self._built(tag, labels)
             if there is not None:
                 talk.say(f"{self.name}: {tag} is there, made of these files")
@@ -89,7 +96,9 @@ class DockerEngine:
         tag = image_name(lock)
         for note in settings.container.notes:
             talk.say(f"note: {note}")
-        arguments = build_arguments(settings.container)
+        for note in fitting(lock).notes:
+            talk.warn(note)
+        arguments = build_arguments(settings.container) | ({"BASE": settings.base} if settings.base else {})
         buildx = Buildx.found(self.endpoint) if self.name == "docker" else None
         build = buildx.build if buildx else self._classic
         log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
@@ -323,6 +332,15 @@ class DockerEngine:
                 hints=(f"{self.name} info", "envsolve doctor"),
                 code="engine-permission" if refused else "engine-lost",
             ) from error
+
+
+def _labels(made_of: str, base: str | None) -> dict[str, str]:
+    """What the image is made of. Another base than the lock's takes the place of what the Dockerfile says of that."""
+    if base is None:
+        return {_MADE_OF: made_of}
+    name, _, digest = base.partition("@")
+    known = {"org.opencontainers.image.base.name": name, "org.opencontainers.image.base.digest": digest}
+    return {_MADE_OF: f"{made_of} on {base}", **known}
 
 
 class _Running:
