@@ -133,6 +133,8 @@ def _call(call: ast.Call, found: Module) -> None:
             found.pruned_by += [dotted(item) for item in modules.elts]
     elif name == "extend" and dotted(call.func) == "__all__.extend" and call.args:
         found.exported = (found.exported or []) + _strings(call.args[0])
+    elif name == "setattr" and len(call.args) > 1 and isinstance(call.args[1], ast.Constant):
+        found.names.setdefault(str(call.args[1].value), Binding("value"))
     elif name == "setattr" or dotted(call.func).startswith("globals"):
         found.open = True
 

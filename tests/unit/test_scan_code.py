@@ -131,7 +131,7 @@ def test_calls_against_signatures(signature, call, fits):
     ("text", "framework", "inside", "outside"),
     [
         ("import tensorflow as tf\ntf.pack([a, b])\n", "tensorflow", "0.12.1", "1.0.1"),
-        ("import tensorflow as tf\ntf.stack([a, b])\n", "tensorflow", "1.4.1", "0.11.0"),
+        ("import tensorflow as tf\ntf.losses.softmax_cross_entropy(a, b)\n", "tensorflow", "1.4.1", "0.12.1"),
         ("import tensorflow as tf\ntf.placeholder(tf.float32)\n", "tensorflow", "1.15.5", "2.0.4"),
         ("import tensorflow as tf\ntf.contrib.layers.flatten(x)\n", "tensorflow", "1.4.1", "2.1.4"),
         ("import tensorflow as tf\ntf.reduce_sum(x, reduction_indices=1)\n", "tensorflow", "1.4.1", "2.0.4"),
