@@ -63,11 +63,14 @@ def levels(world: World, packages: dict[str, str], eras: dict[str, date]) -> dic
         a.index: [0 if b.package == packages[n] else 1 if b.package == n else 2 for b in a.values]
         for n, a in frameworks.items()
     }
+    variants = {a.index for n, a in frameworks.items() if packages[n] != n}
     ranked: dict[str, Level] = {
         "the safer verdict": {verdict.index: [VERDICT_COST.get(v, 9) for v in verdict.values]},
         "the release itself before a substitute": {
             a.index: [int(build_id(b) in substitutes[n]) for b in a.values] for n, a in frameworks.items()
         },
+        # Its CUDA is in its name: mxnet-cu92.
+        "the variant that was named": {a: costs for a, costs in named.items() if a in variants},
         "a base image that still exists": {image.index: [IMAGE_COST[i.status] for i in image.values]},
         **{_series_rule(n, eras): {a.index: _series_ranked(a, eras.get(n))} for n, a in frameworks.items()},
         "the newest Python": {python.index: _ranked(python)},
