@@ -50,7 +50,8 @@ def _versions_of(row: schema.Row) -> Iterator[tuple[str, str]]:
         if isinstance(value, str):
             yield field, value
     for field in ("sass", "ptx"):
-        yield from ((field, value) for value in getattr(row, field, None) or ())
+        # 10.0f is code for the family of 10.0; PEP 440 has no such letter.
+        yield from ((field, value.rstrip("af")) for value in getattr(row, field, None) or ())
 
 
 def versions_parse(database: Database) -> Iterator[Finding]:
