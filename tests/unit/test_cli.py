@@ -167,7 +167,7 @@ def test_help_lists_the_commands(tmp_path):
         (["doctr"], "no-framework", "envsolve doctor --help"),
         (["missing/requirements.txt"], "no-such-file", None),
         (["."], "not-yet", None),
-        (["scan", "."], "not-yet", None),
+        (["scan", "nowhere"], "no-such-file", None),
         (["matrix"], "unknown-command", "envsolve matrix show"),
         (["matrix", "shwo"], "unknown-command", "envsolve matrix show"),
         (["matrix", "show", "nothing"], "unknown-row", "envsolve matrix list"),
