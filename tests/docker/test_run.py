@@ -8,16 +8,16 @@ import sys
 import time
 
 import pytest
-from render_locks import lock
+from render_locks import lock, package
 
 from envsolve.engine.base import BuildSettings
 from envsolve.engine.last import recall, remember
+from envsolve.errors import NotReadyError
 from envsolve.render import image_name
 
 pytestmark = pytest.mark.docker
 
 SLIM = "python:3.6.15-slim-bullseye"
-OURS = "label=dev.envsolve.run"
 
 
 @pytest.fixture
@@ -116,6 +116,7 @@ def test_an_image_of_plain_docker_build_is_found_by_its_label(state, client, bas
     base(SLIM)
     one = lock(packages=(), notes=("plain",))
     folder = written(one)
+    (folder / "phases").mkdir()
     client.images.build(path=str(folder), tag="envsolve-test-plain-run", rm=True)
     try:
         assert client.images.list(image_name(one)) == []
@@ -145,3 +146,48 @@ def test_where_it_was_built_last_is_remembered(state, tmp_path):
     remember(one, "local", tmp_path / "env")
     remember(other, "docker", None)
     assert (recall(one), recall(other)) == (("local", tmp_path / "env"), ("docker", None))
+
+
+def test_another_base_is_built_on_and_said(state, engine, client, base, written, talk):
+    """A mirror's copy: the lock's name for the image, and the truth in the labels. Each base is an image of its own."""
+    base(SLIM)
+    one = lock(packages=(), notes=("based",))
+    folder = written(one)
+    other = "envsolve-test-mirror.invalid:5000/library/python:3.6.15-slim-bullseye"
+    client.images.get(SLIM).tag(*other.rsplit(":", 1))
+    try:
+        built = engine.build(folder, one, BuildSettings(base=other), talk)
+        assert (built.tag, built.log is None) == (image_name(one), False)
+        assert client.images.get(built.subject).labels["org.opencontainers.image.base.name"] == other
+        assert engine.build(folder, one, BuildSettings(base=other), talk).log is None
+        again = engine.build(folder, one, BuildSettings(), talk)
+        assert again.log is not None
+        assert client.images.get(again.subject).labels["org.opencontainers.image.base.name"] == SLIM
+    finally:
+        client.images.remove(other)
+
+
+def test_a_base_that_is_not_there_is_said_by_name(state, engine, written, talk):
+    one = lock(packages=(), notes=("no base",))
+    with pytest.raises(NotReadyError) as caught:
+        engine.build(written(one), one, BuildSettings(base="envsolve-test.invalid/x:1"), talk)
+    assert caught.value.code == "no-base-image"
+    assert "envsolve-test.invalid/x:1" in " ".join((caught.value.message, *caught.value.facts))
+
+
+def test_theanos_cache_outlives_the_container_and_is_ones_own(state, engine, client, base, written, talk, tmp_path):
+    base(SLIM)
+    one = lock(packages=(package("theano", "0.9.0"),), environment={"THEANO_FLAGS": "blas.ldflags=-lopenblas"})
+    folder = written(one)
+    # the image of that lock without Theano itself, which nothing here runs
+    (folder / "phases" / "2-wheels.txt").write_text("")
+    engine.build(folder, one, BuildSettings(), talk)
+    name = f"envsolve-cache-{image_name(one).rpartition(':')[2]}-{os.getuid()}"
+    try:
+        first = envsolve("run", folder, "--", "sh", "-c", "echo $THEANO_FLAGS; echo x >~/.cache/made", cwd=tmp_path)
+        assert first.stdout == "blas.ldflags=-lopenblas,base_compiledir=/home/envsolve/.cache/theano\n", first.stderr
+        assert f"kept in the volume {name}" in first.stderr
+        again = envsolve("run", folder, "--", "cat", "/home/envsolve/.cache/made", cwd=tmp_path)
+        assert (again.stdout, again.stderr) == ("x\n", "")
+    finally:
+        client.volumes.get(name).remove(force=True)

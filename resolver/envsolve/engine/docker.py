@@ -106,7 +106,9 @@ class DockerEngine:
             with talk.step(f"{self.name}: building {tag}"):
                 failure = build(context, tag, labels, arguments, settings, log)
                 if failure is not None:
-                    raise build_failure(log.tail, log.clean(failure), lock, log.path, self.name)
+                    image = lock.image.model_copy(update={"reference": settings.base or lock.image.reference})
+                    there = lock.model_copy(update={"image": image})
+                    raise build_failure(log.tail, log.clean(failure), there, log.path, self.name)
         finally:
             log.close()
         return log.path
