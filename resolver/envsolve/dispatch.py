@@ -21,7 +21,7 @@ Commands = Mapping[str, Callable[..., None]]
 VALUE_OPTIONS = frozenset(
     {
         *("--gpu", "--driver", "--python", "--os", "--accept", "--as-of", "--backend", "--prefix", "--output", "-o"),
-        *("--base", "--registry-mirror", "--facts", "--error", "--upgrade", "--smoke", "--record-to"),
+        *("--base", "--registry-mirror", "--facts", "--error", "--upgrade", "--smoke", "--record-to", "--package"),
     }
 )
 """Options that take the next word; needed to find the command among options."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -51,9 +52,9 @@ def _existing(word: str) -> Path:
     try:
         if path.is_dir():
             raise UsageError(
-                f"{word} is a folder: reading a repository is not there yet",
-                hints=("envsolve NAME==VERSION ...   # name what it needs",),
-                code="not-yet",
+                f"{word} is a folder",
+                hints=(f"envsolve scan {shlex.quote(word)} --solve",),
+                code="is-a-folder",
             )
         if path.is_file():
             return path

@@ -232,7 +232,7 @@ def test_a_bad_line_is_named_with_its_place(tmp_path, text, code):
 
 def test_files_that_cannot_be_read(tmp_path):
     assert error(str(tmp_path / "requirements.txt")).code == "no-such-file"
-    assert error(str(tmp_path)).code == "not-yet"
+    assert error(str(tmp_path)).code == "is-a-folder"
     binary = tmp_path / "requirements.txt"
     binary.write_bytes(b"\xff\xfe\x00")
     assert error(str(binary)).code == "unreadable-file"
