@@ -116,7 +116,7 @@ def test_the_probe_run_by_hand_reads_the_lock_beside_it(folder, built):
     assert json.loads(run.stdout)["ok"] is True
 
 
-def test_the_probes_own_references_are_right(built):
+def test_the_probes_own_references_are_right(built, folder):
     """Against plain loops and numeric gradients, in the old NumPy; a broken BLAS does not pass."""
     command = [f"{built.subject}/bin/python", "-B", HERE / "check_references.py", folder]
     run = subprocess.run(command, capture_output=True, text=True)
