@@ -34,3 +34,13 @@ def command_line(request: Request) -> str:
 def accepting(request: Request, what: Accept) -> Request:
     """The request with one more thing accepted."""
     return request.model_copy(update={"accept": tuple(sorted({*request.accept, what}))})
+
+
+def pinned(request: Request, name: str, version: str) -> Request:
+    """The request with exactly this release of a target that it names."""
+    pin = f"=={version}"
+    targets = tuple(
+        t.model_copy(update={"text": f"{name}{pin}", "specifier": pin}) if t.name == name else t
+        for t in request.targets
+    )
+    return request.model_copy(update={"targets": targets})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
+from envsolve.commands import pinned
 from envsolve.facts import Image
-from envsolve.models import Accept, Alternative, Gpu, Request, Stack, Target
+from envsolve.models import Accept, Alternative, Gpu, Request, Stack
 from envsolve.solver.finite import Answer, Wish
 from envsolve.solver.ranking import declared_substitutes, distance
 from envsolve.solver.world import parsed
@@ -111,16 +112,11 @@ def _accepting_what_it_needs(question: Question, found: Answer, request: Request
 
 def _pinned_to(question: Question, found: Answer, names: Sequence[str]) -> Request:
     """The request with the releases of an answer in place of those that were named."""
-    versions = {f.name: f.version for f in question.stack(found, question.request).frameworks}
-
-    def pinned(target: Target) -> Target:
-        if target.name not in names:
-            return target
-        pin = f"=={versions[target.name]}"
-        return target.model_copy(update={"text": f"{target.name}{pin}", "specifier": pin})
-
-    targets = tuple(map(pinned, question.request.targets))
-    return question.request.model_copy(update={"targets": targets, "accept": ()})
+    request = question.request.model_copy(update={"accept": ()})
+    for choice in question.stack(found, request).frameworks:
+        if choice.name in names:
+            request = pinned(request, choice.name, choice.version)
+    return request
 
 
 def _on_one_gpu(question: Question, chosen: Stack) -> Found:

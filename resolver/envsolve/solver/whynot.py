@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from envsolve.commands import accepting, command_line
+from envsolve.commands import accepting, command_line, pinned
 from envsolve.models import Core, Reason, Relaxation, Request
 from envsolve.solver.finite import Answer, Rule, Wish
 from envsolve.solver.ranking import declared_substitutes, distance
@@ -189,7 +189,8 @@ def _without(question: Question, request: Request, wish: Wish, found: Answer) ->
     kind, _, name = wish.name.partition(":")
     value = axes[kind].values[found.values[wish.variable]] if kind in axes else None
     if kind == "version":
-        return _pinned(request, name, axes[f"framework:{name}"].values[found.values[wish.variable]].version)
+        version = axes[f"framework:{name}"].values[found.values[wish.variable]].version
+        return pinned(request, name, version), f"{name} {version} instead"
     if kind == "native":
         return accepting(request, "jit"), "accept JIT: slow first start, numbers unverified"
     if kind == "exact":
@@ -207,12 +208,3 @@ def _without(question: Question, request: Request, wish: Wish, found: Answer) ->
         shown = getattr(value, "name", value)
         update, text = {kind: shown}, f"{'Python' if kind == 'python' else 'OS'} {shown}"
     return request.model_copy(update=update), text
-
-
-def _pinned(request: Request, name: str, version: str) -> tuple[Request, str]:
-    pin = f"{name}=={version}"
-    targets = tuple(
-        t.model_copy(update={"text": pin, "specifier": f"=={version}"}) if t.name == name else t
-        for t in request.targets
-    )
-    return request.model_copy(update={"targets": targets}), f"{name} {version} instead"
