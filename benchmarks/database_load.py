@@ -32,7 +32,7 @@ PROBE = """
 import sys, time
 import pydantic, envsolve.models, packaging.version, platformdirs, hashlib, tempfile
 t0 = time.process_time()
-import envsolve.facts
+import envsolve.facts, envsolve.facts.rows, envsolve.facts.platform, envsolve.facts.frameworks, envsolve.facts.limits
 t1 = time.process_time()
 from pathlib import Path
 from envsolve.matrices import load

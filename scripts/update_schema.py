@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from envsolve import facts
 from envsolve.errors import Exit
-from envsolve.matrices import TABLES
+from envsolve.facts.tables import FILES, row_types
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FOLDER = Path(__file__).resolve().parents[1] / "matrices" / "schema"
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "matrices" / "schema"
 
 def schemas() -> dict[str, str]:
     """File name -> text, one schema for each kind of file in matrices/."""
-    found = {f"{name}.json": _table_file(name, dict(models)) for name, models in TABLES.items()}
+    found = {f"{name}.json": _table_file(name, row_types(tables)) for name, tables in FILES.items()}
     found["cap.json"] = _table_file("caps/*", {"caps": facts.Cap})
     found["framework.json"] = {**TypeAdapter(facts.Framework).json_schema(), "$schema": DIALECT}
     found["verified.json"] = {**TypeAdapter(facts.Verified).json_schema(), "$schema": DIALECT}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,23 +20,12 @@ from envsolve import facts as schema
 from envsolve.catalogue import File, catalogue, parsed, remember, remembered
 from envsolve.data import data_dir
 from envsolve.errors import DatabaseError
-from envsolve.overlay import FRAMEWORK_TABLES, Overlay, checked, read_overlay
+from envsolve.facts.tables import FILES, FRAMEWORK_TABLES, checked, row_type
+
+if TYPE_CHECKING:
+    from envsolve.overlay import Overlay
 
 R = TypeVar("R", bound=schema.Row)
-
-TABLES: dict[str, dict[str, type[schema.Row]]] = {
-    "gpus": {"architectures": schema.Architecture, "products": schema.Product},
-    "cuda": {"toolkits": schema.Toolkit},
-    "cudnn": {"releases": schema.Cudnn},
-    "systems": {"systems": schema.System},
-    "images": {"images": schema.Image},
-    "pythons": {"pythons": schema.PythonRelease},
-    "tools": {"tools": schema.Tool},
-    "conda": {"packages": schema.CondaPackage},
-    "names": {"combinations": schema.Combination, "repositories": schema.Repository},
-    "repairs": {"repairs": schema.Repair},
-    "models": {"releases": schema.ModelRelease, "markers": schema.Marker},
-}
 
 
 def _bytes(path: Path) -> bytes:
@@ -76,7 +65,7 @@ class Facts:
         self.root = root or data_dir("matrices")
         if not self.root.is_dir():
             raise DatabaseError(f"no database at {self.root}")
-        self.overlays: tuple[Overlay, ...] = tuple(map(read_overlay, dict.fromkeys(overlays)))
+        self.overlays = _read(overlays)
         self._parsed: dict[str, dict[str, Any]] = {}
         self._evidence: dict[str, schema.Evidence] = {}
         self._frameworks: dict[str, schema.Framework] = {}
@@ -106,7 +95,7 @@ class Facts:
             self._parsed[file] = parsed(_bytes(path), path)
             self._add_evidence(self._parsed[file], file)
         with _many_objects():
-            rows = list(_rows(TABLES[file][key], self._parsed[file], key, file))
+            rows = list(_rows(row_type(FILES[file][key]), self._parsed[file], key, file))
         return tuple(self._overlaid(key, rows))
 
     def _overlaid(self, key: str, rows: list[Any]) -> list[Any]:
@@ -283,6 +272,14 @@ def _rows(model: type[R], content: dict[str, Any], key: str, scope: str) -> Iter
         raise DatabaseError(f"{scope}.json: {key} must be a list")
     for i, row in enumerate(rows):
         yield _scoped(checked(model, row, f"{scope}.json {key}[{i}]"), scope)
+
+
+def _read(overlays: Iterable[Path | str]) -> tuple[Overlay, ...]:
+    if not overlays:
+        return ()
+    from envsolve.overlay import read_overlay
+
+    return tuple(map(read_overlay, dict.fromkeys(overlays)))
 
 
 def load(root: Path | None = None, overlays: Sequence[Path | str] = ()) -> Facts:

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel, ValidationError
 
 from envsolve import facts as schema
 from envsolve.catalogue import parsed
 from envsolve.errors import DatabaseError, UsageError
+from envsolve.facts.tables import FRAMEWORK_TABLES, checked, row_type
 
 R = TypeVar("R", bound=schema.Row)
-M = TypeVar("M", bound=BaseModel)
 
 IDENTITY: dict[type[schema.Row], tuple[str, ...]] = {
     schema.Architecture: ("compute_capability",),
@@ -51,24 +50,8 @@ TABLES: dict[str, type[schema.Row]] = {
     "tools": schema.Tool,
     "caps": schema.Cap,
 }
-FRAMEWORK_TABLES: dict[str, type[schema.Row]] = {
-    "builds": schema.Build,
-    "substitutes": schema.Substitute,
-    "pairings": schema.Pairing,
-    "reports": schema.Report,
-}
 _LATEST_FIRST = (schema.Image,)
 """Kinds of which the earlier row wins where rows are equal otherwise: the user's own go first."""
-
-
-def checked(model: type[M], value: object, where: str) -> M:
-    """The value as a model. Raises DatabaseError saying where and what."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
-        raise DatabaseError(f"{where}: {at}: {first['msg']}" if at else f"{where}: {first['msg']}") from error
 
 
 @dataclass(frozen=True)
@@ -100,7 +83,7 @@ class Overlay:
 
         Raises DatabaseError, naming file and row, for a row that breaks the schema or says not what it rests on.
         """
-        model: Any = TABLES.get(table) or FRAMEWORK_TABLES[table]
+        model: Any = TABLES.get(table) or row_type(FRAMEWORK_TABLES[table])
         found = {_identity(model, row.__dict__): row for row in rows}
         before = set(found)
         for i, raw in enumerate(self.tables.get(table, ()) if raws is None else raws):

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 from envsolve import facts as schema
 from envsolve.errors import DatabaseError
-from envsolve.matrices import TABLES
-from envsolve.overlay import FRAMEWORK_TABLES, Overlay
+from envsolve.facts.tables import FILES, FRAMEWORK_TABLES, row_types
 from envsolve.overlay import TABLES as OVERLAY_TABLES
+from envsolve.overlay import Overlay
 
 NAMES = ("id", "name", "version", "build", "versions", "compute_capability")
 
@@ -99,8 +99,8 @@ def _read_file(database: Database, path: Path, parts: tuple[str, ...]) -> None:
         return
     if not isinstance(content, dict):
         database.findings.append(Finding("schema", file, "", "the top level must be an object"))
-    elif len(parts) == 1 and path.stem in TABLES:
-        _read_tables(database, file, content, dict(TABLES[path.stem]))
+    elif len(parts) == 1 and path.stem in FILES:
+        _read_tables(database, file, content, row_types(FILES[path.stem]))
     elif parts[0] == "caps" and len(parts) == 2:
         _read_tables(database, file, content, {"caps": schema.Cap})
     elif parts[0] == "frameworks" and len(parts) == 2:
@@ -172,10 +172,10 @@ def add_overlay(database: Database, overlay: Overlay) -> None:
             framework = overlay.apply_framework(name, database.frameworks.get(name))
             if framework is None:
                 continue
-            for table, model in FRAMEWORK_TABLES.items():
+            for table, model in row_types(FRAMEWORK_TABLES).items():
                 _overlay_rows(database, overlay, table, model, name, said.get(table, ()))
             rows = {t: tuple(e.row for e in database.entries if e.framework == name and type(e.row) is m)
-                    for t, m in FRAMEWORK_TABLES.items()}  # fmt: skip
+                    for t, m in row_types(FRAMEWORK_TABLES).items()}  # fmt: skip
             database.frameworks[name] = framework.model_copy(update=rows)
             if name not in database.homes or {"default_backends", "gpu_backends"} & set(said):
                 database.homes[name] = overlay.name
