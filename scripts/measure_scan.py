@@ -2,21 +2,15 @@
 
 The corpus holds ``repos_*.json`` (repositories at a commit, with the ranges in which their code works) and
 ``gists_*.json`` (scripts by id). ``--repos`` has a checkout per repository id, ``--scripts`` a file ID.py per script;
-what is not there is counted as absent. ``--run N`` also builds an environment for the first N scripts with the local
-engine and runs each in it without a network for 40 seconds. Nothing is looked up by id or content: each is scanned as
-any stranger's would be.
+what is not there is counted as absent. Nothing is looked up by id or content: each is scanned as any stranger's would
+be. How the scripts then run is measured by ``measure_runs.py``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -28,15 +22,6 @@ from packaging.version import InvalidVersion, Version
 from envsolve.errors import EnvsolveError
 from envsolve.matrices import load
 from envsolve.scan.project import Scan, scan_path
-
-LIMIT_S = 40
-_WRONG = (
-    ("syntax", r"SyntaxError|TabError|IndentationError"),
-    ("import", r"ImportError|ModuleNotFoundError|No module named"),
-    ("api", r"AttributeError: (module|'module'|type object)|NameError: name"),
-    ("signature", r"TypeError: .*(unexpected keyword|positional argument|got multiple values|takes .* argument)"),
-    ("attribute", r"AttributeError"),
-)
 
 
 def rows(corpus: Path, pattern: str, key: str) -> list[dict[str, Any]]:
@@ -116,11 +101,11 @@ def _print(sums: Counter[str]) -> None:
         print(f"{key}: {value}")
 
 
-def scripts(corpus: Path, folder: Path, run: int, skip: int) -> None:
-    """What is concluded of each script, and with ``run`` how it ends in the environment made from that."""
+def scripts(corpus: Path, folder: Path) -> None:
+    """What is concluded of each script."""
     facts = load()
     sums: Counter[str] = Counter()
-    for number, row in enumerate(rows(corpus, "gists_*.json", "scripts")):
+    for row in rows(corpus, "gists_*.json", "scripts"):
         path = folder / f"{row['id']}.py"
         if not path.is_file():
             sums["absent"] += 1
@@ -133,79 +118,7 @@ def scripts(corpus: Path, folder: Path, run: int, skip: int) -> None:
         sums["request"] += bool(scan.targets)
         line = f"{row['id'][:8]} {'+'.join(row['frameworks'])}: {' '.join(scan.targets)} py {scan.python}"
         print(f"{line}  {scan.ranges} {scan.conflicts[:1]} {scan.unknown}")
-        if skip <= number < skip + run and scan.targets:
-            end = tried(path)
-            sums[f"ran: {end.partition(':')[0]}"] += 1
-            print(f"    {end}", flush=True)
     _print(sums)
-
-
-def tried(path: Path) -> str:
-    """Build the environment that the scan concludes, and run the script in it: how that ended."""
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        prefix = folder / "prefix"
-        command = [
-            sys.executable,
-            "-m",
-            "envsolve.cli",
-            "scan",
-            str(path),
-            "--solve",
-            "--backend",
-            "local",
-            "--gpu",
-            "none",
-        ]
-        command[1:3] = ["-c", "from envsolve.cli import main; main()"]
-        command += ["--build", "--prefix", str(prefix), "-o", str(folder / "out"), "--quiet"]
-        built = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
-        python = next((p for p in (prefix / "bin/python", *prefix.glob("*/bin/python")) if p.exists()), None)
-        if python is None:
-            return f"not built: {_last(built.stderr)}"
-        (folder / "work").mkdir()
-        (folder / "work" / "snippet.py").write_bytes(path.read_bytes())
-        return ended(python, folder / "work")
-
-
-def ended(python: Path, work: Path) -> str:
-    """Run without a network, for a while: 'ran' unless it ends in an error that another environment would not have."""
-    environment = {
-        "PATH": os.defpath,
-        "HOME": str(work),
-        "MPLBACKEND": "Agg",
-        "OMP_NUM_THREADS": "1",
-        "LANG": "C.UTF-8",
-    }
-    alone = (
-        ["unshare", "-rn"]
-        if subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode == 0
-        else []
-    )
-    process = subprocess.Popen(
-        [*alone, str(python), "snippet.py"], cwd=work, env=environment, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace", start_new_session=True,
-    )  # fmt: skip
-    try:
-        _, said = process.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return f"ran: for {LIMIT_S} s"
-    if process.returncode == 0:
-        return "ran: to its end"
-    last = _last(said)
-    kind = next((k for k, pattern in _WRONG if re.search(pattern, last)), None)
-    return f"failed ({kind}): {last}" if kind else f"ran: until {last}"
-
-
-def _last(text: str) -> str:
-    lines = [
-        line.strip()
-        for line in text.splitlines()
-        if re.match(r"\s*(\w+\.)*\w*(Error|Exception|error|Interrupt)\b", line)
-    ]
-    return (lines or text.strip().splitlines()[-1:] or [""])[-1][:200]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -214,15 +127,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--corpus", type=Path, required=True, metavar="DIR")
     parser.add_argument("--repos", type=Path, metavar="DIR", help="checkouts by id")
     parser.add_argument("--scripts", type=Path, metavar="DIR", help="scripts by id")
-    parser.add_argument("--run", type=int, default=0, metavar="N", help="build and run N scripts too")
-    parser.add_argument(
-        "--skip", type=int, default=0, metavar="N", help="pass over N scripts before the first that runs"
-    )
     options = parser.parse_args(arguments)
     if options.repos:
         repositories(options.corpus, options.repos)
     if options.scripts:
-        scripts(options.corpus, options.scripts, options.run, options.skip)
+        scripts(options.corpus, options.scripts)
     return 0
 
 

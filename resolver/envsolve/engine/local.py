@@ -93,7 +93,7 @@ class LocalEngine:
         Raises NotReadyError when the Python is gone.
         """
         python = Path(built.subject) / "bin" / "python"
-        command = [str(python), "-B", str((folder / "smoke.py").absolute()), *arguments]
+        command = [str(python), str((folder / "smoke.py").absolute()), *arguments]
         started = time.monotonic()
         with (
             tempfile.TemporaryFile("w+", errors="replace") as out,
@@ -255,7 +255,8 @@ def _runs_of_pip(lock: Lock) -> list[tuple[str, tuple[str, ...], tuple[LockedPac
             rest = tuple(p for p in packages if p.name != "pip")
             runs += [(title, ("--no-cache-dir",), some) for title, some in (("pip", itself), ("build", rest)) if some]
         elif phase == "wheel":
-            runs.append((phase, (), packages))
+            # Most modules of a framework are never imported: Python compiles the others as it meets them.
+            runs.append((phase, ("--no-compile",), packages))
         else:
             # A wheel built earlier from the same sdist may have been built against another NumPy.
             runs.append((phase, ("--no-cache-dir", "--no-build-isolation"), packages))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -49,13 +49,21 @@ class Chosen:
 
 
 def choose(
-    name: str, releases: Sequence[Release], api: Sequence[tuple[str, str]], claims: Sequence[Claim], day: date | None
-) -> Chosen:
-    """The release to start with. ``api``: (specifier, name used) of what the code uses."""
+    name: str, releases: Sequence[Release], api: Sequence[tuple[str, str]], claims: Sequence[Claim], day: date | None,
+    pythons: Sequence[str] = (), paired: Iterable[Collection[str]] = (),
+) -> Chosen:  # fmt: skip
+    """The release to start with.
+
+    ``api``: (specifier, name used) of what the code uses. ``pythons``: those that can read it; empty for any.
+    ``paired``: for each thing else that the code uses, the releases that work with that.
+    """
     versions = sorted(releases, key=lambda r: Version(r.version))
     conflicts: list[str] = []
-    allowed = _by_api(versions, api, conflicts)
+    allowed = _by_python(_by_api(versions, api, conflicts), pythons, conflicts)
+    for some in paired:
+        allowed = [r for r in allowed if r.version in some] or allowed
     narrowed, anchor = _by_claims(allowed, claims, conflicts)
+    narrowed = _to_be_had(narrowed, allowed, anchor, conflicts)
     final = [r for r in narrowed if not Version(r.version).is_prerelease] or narrowed
     picked, basis = _pick(final, anchor, day)
     shown = _hull([r.version for r in allowed if _within(r, narrowed)], [r.version for r in versions])
@@ -88,6 +96,17 @@ def _by_api(versions: list[Release], api: Sequence[tuple[str, str]], conflicts: 
     return best
 
 
+def _by_python(allowed: list[Release], pythons: Sequence[str], conflicts: list[str]) -> list[Release]:
+    """The releases that have files for a Python that can read the code."""
+    if not pythons or not allowed:
+        return allowed
+    left = [r for r in allowed if set(r.pythons) & set(pythons)]
+    if not left:
+        span = pythons[0] if len(pythons) == 1 else f"{pythons[0]} to {pythons[-1]}"
+        conflicts.append(f"the code is for Python {span}, for which no release that has its names was made")
+    return left or allowed
+
+
 def _by_claims(allowed: list[Release], claims: Sequence[Claim], conflicts: list[str]) -> tuple[list[Release], str]:
     """Narrow by what files state, the strongest first; what contradicts the code is shown and left out."""
     anchor = ""
@@ -106,6 +125,17 @@ def _by_claims(allowed: list[Release], claims: Sequence[Claim], conflicts: list[
         if "==" in claim.specifier or "~=" in claim.specifier:
             anchor = anchor or where
     return current, anchor
+
+
+def _to_be_had(narrowed: list[Release], allowed: list[Release], anchor: str, conflicts: list[str]) -> list[Release]:
+    """What is left; when the index has none of it any more, the nearest release of those the code allows."""
+    offered = [r for r in allowed if r.offered]
+    if not anchor or not narrowed or not offered or any(r.offered for r in narrowed):
+        return narrowed
+    last = Version(narrowed[-1].version)
+    nearest = next((r for r in offered if Version(r.version) > last), offered[-1])
+    conflicts.append(f"{anchor} states {last}, which the index does not have; {nearest.version} is the nearest it has")
+    return [nearest]
 
 
 def _pick(final: list[Release], anchor: str, day: date | None) -> tuple[Release | None, str]:

@@ -20,6 +20,7 @@ from envsolve.scan.stated import Stated, read_stated, states
 from envsolve.scan.symbols import Library, Symbols
 
 if TYPE_CHECKING:
+    from envsolve.facts import Pairing
     from envsolve.matrices import Facts
     from envsolve.talk import Talk
 
@@ -160,12 +161,18 @@ class Conclusion:
         r.evidence += self.code.evidence
         known = known_pythons(self.facts)
         r.pythons = pythons_of([s for _, s in self.code.support], known, claims.get("python", []))
+        readers = r.pythons if len(r.pythons) < len(known) else []
         chosen: list[tuple[Chosen, list[Release]]] = []
-        for name in self._frameworks(claims):
+        names = self._ordered(self._frameworks(claims))
+        for number, name in enumerate(names):
             releases = self._releases(name)
             if releases:
-                limits = [*self._api(name), *self._models(name), *self._paired(name, [c for c, _ in chosen])]
-                picked = choose(name, releases, limits, claims.get(name, []), self.day)
+                limits = [*self._api(name), *self._models(name)]
+                works = [
+                    *self._paired(name, [c for c, _ in chosen]),
+                    *self._works_on(name, names[number + 1 :], readers),
+                ]
+                picked = choose(name, releases, limits, claims.get(name, []), self.day, readers, works)
                 chosen.append((picked, releases))
                 r.conflicts += [f"{name}: {text}" for text in picked.conflicts]
                 r.reasons[name] = picked.basis
@@ -197,6 +204,28 @@ class Conclusion:
             return [name for name, n in counts.items() if n >= _FEW * most or claims.get(name)]
         names = [n for n in self.facts.framework_names() if any(c.how != "prose" for c in claims.get(n, []))]
         return names or [n for n in self.facts.framework_names() if n in claims]
+
+    def _stands_on(self, name: str) -> list[Pairing]:
+        """The database's rows of what a framework has as its back end."""
+        if name not in self.facts.framework_names():
+            return []
+        return [p for p in self.facts.framework(name).pairings if p.kind == "backend"]
+
+    def _ordered(self, names: list[str]) -> list[str]:
+        """Each framework before what it stands on: the choice of the one bounds the other, not the other way."""
+        below = {name: {p.other for p in self._stands_on(name)} for name in names}
+        return sorted(names, key=lambda n: -len(below[n] & set(names)))
+
+    def _works_on(self, name: str, others: list[str], readers: list[str]) -> list[set[str]]:
+        """For each of the others that this framework stands on: the releases that work on one that the code allows."""
+        found = []
+        for other in others:
+            rows = [p for p in self._stands_on(name) if p.other == other]
+            if rows:
+                left = choose(other, self._releases(other), self._api(other), [], None, readers).allowed
+                good = [p for p in rows if any(_in(p.other_versions, v) for v in left)]
+                found.append({r.version for r in self._releases(name) if any(_in(p.versions, r.version) for p in good)})
+        return found
 
     def _named(self, module: str) -> str:
         table = self.library.tables.get(module)
@@ -240,18 +269,18 @@ class Conclusion:
             if e.strength in ("proof", "strong") and name in e.ranges and e.offset is not None and e.file not in own
         ]
 
-    def _paired(self, name: str, before: list[Chosen]) -> list[tuple[str, str]]:
-        """What the releases chosen before leave of this one, by the database's pairings."""
+    def _paired(self, name: str, before: list[Chosen]) -> list[set[str]]:
+        """For each release chosen before: the releases of this framework that the database pairs with it."""
         found = []
         for other in before:
             if other.version is None or other.name not in self.facts.framework_names():
                 continue
-            version, label = other.version, f"{other.name} {other.version}"
-            found += [
-                (pairing.other_versions, label)
-                for pairing in self.facts.framework(other.name).pairings
-                if pairing.other == name and SpecifierSet(pairing.versions).contains(version, prereleases=True)
-            ]
+            rows = [p for p in self.facts.framework(other.name).pairings if p.other == name]
+            fit = [p for p in rows if _in(p.versions, other.version)]
+            if fit:
+                found.append(
+                    {r.version for r in self._releases(name) if any(_in(p.other_versions, r.version) for p in fit)}
+                )
         return found
 
     def _targets(self, chosen: list[tuple[Chosen, list[Release]]]) -> None:
@@ -290,6 +319,10 @@ class Conclusion:
         for some, _ in uses:
             allowed &= some
         return table.specifier(allowed)
+
+
+def _in(specifier: str, version: str) -> bool:
+    return SpecifierSet(specifier).contains(version, prereleases=True)
 
 
 def _confidence(chosen: list[tuple[Chosen, list[Release]]], day: date | None, conflicts: list[str]) -> str:
