@@ -3,10 +3,10 @@
 For each script of ``gists_*.json``: ``envsolve scan SCRIPT --solve --backend local --gpu none`` writes a folder, the
 local engine builds it as ``--build`` does, without the smoke probe, and the script runs in it without a network for 40
 seconds. Nothing is looked up by id or content. Scripts whose locks are the same share one environment, which is
-removed after the last of them, so that one environment stands at a time.
+changed into that of the nearest other lock where only packages beside the common ones differ: one stands at a time.
 
 ``WORK/records.jsonl`` has a line for each run; what has one is not run again while its lock stays the same: stop and
-go on as you like. ``WORK/locks`` keeps the lock of each request; remove it when the database or the resolver has changed.
+go on as you like. ``WORK/locks`` keeps the lock of each request: remove it when the database or the resolver changed.
 
 Two counts: weak, the script ends not in an ImportError; strict, it ends neither in that nor in an error that another
 version of Python or of a package may not have: of the syntax, of a name, an attribute or a signature, any TypeError,
@@ -25,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -33,11 +34,15 @@ from typing import Any
 
 from measure_scan import rows
 
+from envsolve.engine import local, pip
 from envsolve.engine.base import BuildSettings
 from envsolve.engine.local import LocalEngine
 from envsolve.errors import EnvsolveError
 from envsolve.folder import read_lock
+from envsolve.lock.document import requirement_lines
+from envsolve.lock.pipconfig import user_config
 from envsolve.matrices import load
+from envsolve.models import Lock
 from envsolve.scan.project import scan_path
 from envsolve.talk import Talk
 
@@ -74,14 +79,52 @@ def solved(path: Path, targets: Sequence[str], python: str | None, work: Path) -
     return None, error, took
 
 
-def built(folder: Path, prefix: Path) -> tuple[Path | None, str, float]:
-    """The Python of the environment of a folder, or why there is none; wall seconds."""
+def built(lock: Lock, folder: Path, prefix: Path, before: Lock | None) -> tuple[Path | None, str, float]:
+    """The Python of the environment of a folder, or why there is none; wall seconds.
+
+    Where the prefix holds the environment of a lock (``before``) of the same Python that differs only in having other
+    packages beside the common ones, those are taken out and put in; else it is made anew by the local engine.
+    """
     started = time.monotonic()
     try:
-        LocalEngine().build(folder, read_lock(folder), BuildSettings(prefix=prefix), Talk(quiet=True))
+        if before is None or distance(before, lock) is None:
+            shutil.rmtree(prefix, ignore_errors=True)
+            LocalEngine().build(folder, lock, BuildSettings(prefix=prefix), Talk(quiet=True))
+        else:
+            _change(lock, prefix, before)
     except EnvsolveError as error:
         return None, "\n".join([error.message, *error.facts])[:600], time.monotonic() - started
     return prefix / "bin" / "python", "", time.monotonic() - started
+
+
+def distance(before: Lock, lock: Lock) -> int | None:
+    """How many packages one lock has more or less than the other; None when that is not all that tells them apart."""
+    if (before.stack.python, before.environment) != (lock.stack.python, lock.environment):
+        return None
+    old, new = ({p.name: p.sha256 for p in each.packages} for each in (before, lock))
+    common = old.keys() & new.keys()
+    if any(old[name] != new[name] for name in common) or not {"pip", "numpy"} <= common:
+        return None
+    apart = len(old) + len(new) - 2 * len(common)
+    return apart if apart <= len(common) else None
+
+
+def _change(lock: Lock, prefix: Path, before: Lock) -> None:
+    """Make of the environment of one lock that of another."""
+    had, wanted = {p.name for p in before.packages}, {p.name for p in lock.packages}
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        variables = pip.environment(user_config(), home)
+        program = [str(prefix / "bin" / "python"), "-m", "pip"]
+        if had - wanted:
+            pip.run([*program, "uninstall", "-y", *sorted(had - wanted)], variables, lambda _: None, cwd=home)
+        for title, options, packages in local._runs_of_pip(lock):
+            more = [p for p in packages if p.name not in had]
+            if more:
+                file = home / f"{title}.txt"
+                file.write_text(requirement_lines(more))
+                command = [*program, "install", "--require-hashes", "--no-deps", *options, "-r", str(file)]
+                pip.run(command, variables, lambda _: None, cwd=home)
 
 
 def ended(python: Path, source: Path, work: Path) -> tuple[str, str, float]:
@@ -174,10 +217,13 @@ def measure(chosen: Sequence[Path], work: Path) -> list[dict[str, Any]]:
             found.append(old)
         else:
             groups.setdefault(key, []).append((path, folder, record))
-    for group in sorted(groups.values(), key=len, reverse=True):
-        prefix = work / "prefix"
-        shutil.rmtree(prefix, ignore_errors=True)
-        python, why, took = built(group[0][1], prefix)
+    before: Lock | None = None
+    prefix = work / "prefix"
+    while groups:
+        group = groups.pop(_next(groups, before))
+        lock = read_lock(group[0][1])
+        python, why, took = built(lock, group[0][1], prefix, before)
+        before = lock if python else None
         for path, _, record in group:
             record["build_s"], took = round(took, 1), 0.0
             if python is None:
@@ -185,8 +231,15 @@ def measure(chosen: Sequence[Path], work: Path) -> list[dict[str, Any]]:
                 continue
             kind, said, seconds = ended(python, path, work / "run")
             keep(record | {"kind": kind, "said": said, "run_s": round(seconds, 1)})
-    shutil.rmtree(work / "prefix", ignore_errors=True)
+    shutil.rmtree(prefix, ignore_errors=True)
     return found
+
+
+def _next(groups: dict[str, list[tuple[Path, Path, dict[str, Any]]]], before: Lock | None) -> str:
+    """The lock nearest to the one whose environment stands; else that of the most scripts."""
+    near = {key: distance(before, read_lock(group[0][1])) for key, group in groups.items()} if before else {}
+    known = {key: apart for key, apart in near.items() if apart is not None}
+    return min(known, key=lambda k: known[k]) if known else max(groups, key=lambda k: len(groups[k]))
 
 
 def _line(r: dict[str, Any]) -> str:
@@ -200,13 +253,11 @@ def summary(records: Iterable[dict[str, Any]]) -> str:
     lines = [f"{len(some)} scripts: weak {sum(r['weak'] for r in some)}, strict {sum(r['strict'] for r in some)}"]
     for python in sorted({str(r.get("runs_python")) for r in some}):
         part = [r for r in some if str(r.get("runs_python")) == python]
-        lines.append(
-            f"  Python {python}: {len(part)}, weak {sum(r['weak'] for r in part)}, strict {sum(r['strict'] for r in part)}"
-        )
+        weak, strict = (sum(r[count] for r in part) for count in ("weak", "strict"))
+        lines.append(f"  Python {python}: {len(part)}, weak {weak}, strict {strict}")
     kinds = Counter(r["kind"] for r in some)
     lines.append("  " + ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()))
-    for step in ("solve_s", "build_s", "run_s"):
-        lines.append(f"  {step}: {sum(r.get(step, 0) for r in some):.0f} in all")
+    lines += [f"  {step}: {sum(r.get(step, 0) for r in some):.0f} in all" for step in ("solve_s", "build_s", "run_s")]
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from envsolve.cli import main
 from envsolve.errors import UsageError
@@ -256,6 +257,43 @@ def test_python_2_only_code_asks_for_python_2(tmp_path, facts):
     assert scan.python == "2.7"
 
 
+@pytest.mark.parametrize("name", ["tensorflow", "torch"])
+def test_code_of_python_2_asks_for_a_release_that_was_made_for_it(tmp_path, facts, name):
+    scan = scanned(tmp_path, facts, main_py=f"import {name}\nprint 'a'\n")
+    version = scan.targets[0].partition("==")[2]
+    builds = [b for b in facts.framework(name).builds if b.version == version]
+    assert scan.python == "2.7"
+    assert any("2.7" in b.pythons for b in builds)
+
+
+def test_code_that_no_release_has_a_python_for_is_a_conflict(tmp_path, facts):
+    scan = scanned(tmp_path, facts, main_py="import torch\nprint 'a'\ntorch.nn.functional.scaled_dot_product_attention(1)\n")
+    assert any("Python 2.7" in c for c in scan.conflicts)
+
+
+def test_a_framework_comes_before_what_it_stands_on(tmp_path, facts):
+    scan = scanned(tmp_path, facts, main_py="import theano, lasagne\n")
+    assert scan.targets[0].startswith("lasagne==")
+    version = scan.starts["lasagne"]
+    rows = [p for p in facts.framework("lasagne").pairings if SpecifierSet(p.versions).contains(version)]
+    assert any(SpecifierSet(p.other_versions).contains(scan.starts["theano"]) for p in rows)
+
+
+def test_what_stands_on_another_fits_what_the_code_uses_of_that(tmp_path, facts):
+    text = "import keras\nimport tensorflow as tf\ntf.concat(1, [tf.pack([1])])\n"
+    scan = scanned(tmp_path, facts, main_py=text)
+    rows = [p for p in facts.framework("keras").pairings if p.other == "tensorflow"]
+    rows = [p for p in rows if SpecifierSet(p.versions).contains(scan.starts["keras"])]
+    assert any(SpecifierSet(p.other_versions).contains(scan.starts["tensorflow"]) for p in rows)
+    assert scan.starts["tensorflow"].startswith("0.")
+
+
+def test_a_stated_release_that_is_gone_gives_way_to_the_nearest(tmp_path, facts):
+    scan = scanned(tmp_path, facts, main_py="# TensorFlow 0.10.0\nimport tensorflow as tf\ntf.pack([1])\n")
+    assert scan.targets == ["tensorflow==0.12.0"]
+    assert any("0.10.0" in c and "nearest" in c for c in scan.conflicts)
+
+
 def test_links_do_not_leave_the_folder_and_pipes_are_not_opened(tmp_path, facts):
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -301,6 +339,26 @@ def test_the_command_in_prose_names_the_next_command(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "envsolve tensorflow==1.4.0 --as-of 2017-12-01" in out
     assert "main.py:2" in out
+
+
+def test_solving_prints_what_the_request_follows_from(tmp_path, capsys):
+    folder = project(tmp_path, requirements_txt="tensorflow==2.4.0\n", main_py="import tensorflow as tf\ntf.pack([])\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["scan", str(folder), "--solve", "--dry-run", "--json", "--gpu", "none"])
+    assert ended.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "envsolve/solution-1"
+    assert document["scan"]["schema"] == "envsolve/evidence-1"
+    assert any("requirements.txt:1" in text for text in document["scan"]["conflicts"])
+    assert document["chosen"]
+
+
+def test_what_only_solving_takes_needs_it(tmp_path, capsys):
+    folder = project(tmp_path, main_py="import keras\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["scan", str(folder), "--build"])
+    assert ended.value.code == 2
+    assert "--solve is missing" in capsys.readouterr().err
 
 
 def test_nothing_there_and_nothing_found(tmp_path, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,22 @@ def solve(
     quiet: Quiet = False,
 ) -> None:
     """Answer what runs TARGET... (tf==1.4 keras==2.0.8) here and why, and write a folder that builds it."""
+    typed = {
+        "targets": targets, "gpu": gpu, "require_gpu": require_gpu, "driver": driver, "python": python,
+        "os": os_name, "accept": accept, "as_of": as_of, "backend": backend_named(backend, prefix), "output": output,
+        "facts": facts,
+    }  # fmt: skip
+    _solve(
+        typed, build=build, prefix=prefix, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
+        json=json, offline=offline, quiet=quiet,
+    )  # fmt: skip
+
+
+def _solve(
+    typed: Mapping[str, Any], *, build: bool, prefix: str | None, dry_run: bool, compose: bool, devcontainer: bool,
+    force: bool, json: bool, offline: bool, quiet: bool, scanned: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """``solve``, with what a person typed; ``scanned``: what the targets follow from, for the JSON document."""
     from envsolve import explain, extras, pipeline
     from envsolve.config import defaults
 
@@ -70,15 +86,10 @@ def solve(
     if prefix and not build:
         raise UsageError("--prefix says where --build builds, and --build is missing", code="contradictory-options")
     options = defaults()
-    typed = {
-        "targets": targets, "gpu": gpu, "require_gpu": require_gpu, "driver": driver, "python": python,
-        "os": os_name, "accept": accept, "as_of": as_of, "backend": backend_named(backend, prefix), "output": output,
-        "facts": facts,
-    }  # fmt: skip
     options |= {name: value for name, value in typed.items() if value not in (None, [])}
     words, folder = options.pop("targets", ()), Path(options.pop("output", "envsolve"))
     solution = pipeline.answer(words, **options, to_build=build, talk=Talk(quiet))
-    document = explain.document(solution) if json else {}
+    document = explain.document(solution) | ({"scan": scanned} if scanned else {}) if json else {}
     if not json:
         emit(explain.answer(solution, wants_color(sys.stdout)))
     elif solution.chosen is None or dry_run:
@@ -138,6 +149,8 @@ def scan(
     prefix: Prefix = None,
     dry_run: DryRun = False,
     output: Output = None,
+    compose: Compose = False,
+    devcontainer: Devcontainer = False,
     force: Force = False,
     json: Json = False,
     offline: Offline = False,
@@ -146,14 +159,23 @@ def scan(
     """Read a folder, a script or a model file, and say what it needs and why; --solve goes on with the answer."""
     from envsolve.scan import project, report
 
+    alone = {"--build": build, "--prefix": prefix, "--dry-run": dry_run, "--output": output, "--force": force}
+    alone |= {"--compose": compose, "--devcontainer": devcontainer}
+    if not solve_it and any(alone.values()):
+        given = next(name for name, value in alone.items() if value)
+        raise UsageError(f"{given} says how --solve goes on, and --solve is missing", code="contradictory-options")
     found = project.scan_path(Path(path), database(facts), as_of, Talk(quiet))
     if not solve_it:
         emit_json(project.document(found)) if json else emit(report.text(found, wants_color(sys.stdout)))
         return
     Talk(quiet).say(report.text(found))
-    solve(
-        targets=found.solvable(), gpu=gpu, require_gpu=require_gpu, driver=driver, python=python or found.python,
-        os_name=os_name, accept=accept, as_of=found.as_of.isoformat() if found.as_of else None, backend=backend,
-        facts=facts, build=build, prefix=prefix, dry_run=dry_run, output=output, force=force, json=json,
-        offline=offline, quiet=quiet,
+    typed = {
+        "targets": found.solvable(), "gpu": gpu, "require_gpu": require_gpu, "driver": driver,
+        "python": python or found.python, "os": os_name, "accept": accept,
+        "as_of": found.as_of.isoformat() if found.as_of else None, "backend": backend_named(backend, prefix),
+        "output": output, "facts": facts,
+    }  # fmt: skip
+    _solve(
+        typed, build=build, prefix=prefix, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
+        json=json, offline=offline, quiet=quiet, scanned=project.document(found),
     )  # fmt: skip
