@@ -11,7 +11,7 @@ from envsolve.causes import Cause, Diagnosis, packages_of
 from envsolve.commands import command_line
 from envsolve.facts import Cap
 from envsolve.matrices import Facts
-from envsolve.models import Lock, Target
+from envsolve.models import Lock, Request, Target
 from envsolve.prose import listed
 
 SCHEMA = "envsolve/why-error-1"
@@ -186,16 +186,24 @@ def pin(cap: Cap) -> str | None:
     return None
 
 
-def command(cap: Cap, facts: Facts, lock: Lock | None) -> str | None:
-    """The full command that pins it: of the lock's own request, or of what the cap itself names."""
+def changed(cap: Cap, facts: Facts, lock: Lock) -> Request | None:
+    """The lock's own request with what the cap takes; None where no request can say it."""
     wanted, python = pin(cap), _python(cap, facts)
     if wanted is None and python is None:
         return None
+    kept = [t for t in lock.request.targets if wanted is None or t.name != cap.package]
+    added = (Target(text=wanted, name=cap.package or ""),) if wanted else ()
+    return lock.request.model_copy(update={"targets": (*kept, *added), "python": python or lock.request.python})
+
+
+def command(cap: Cap, facts: Facts, lock: Lock | None) -> str | None:
+    """The full command that pins it: of the lock's own request, or of what the cap itself names."""
     if lock is not None:
-        kept = [t for t in lock.request.targets if wanted is None or t.name != cap.package]
-        added = (Target(text=wanted, name=cap.package or ""),) if wanted else ()
-        changed = {"targets": (*kept, *added), "python": python or lock.request.python}
-        return command_line(lock.request.model_copy(update=changed))
+        request = changed(cap, facts, lock)
+        return command_line(request) if request is not None else None
+    wanted, python = pin(cap), _python(cap, facts)
+    if wanted is None and python is None:
+        return None
     words = [f"{w.package}{w.versions}" for w in cap.when] + ([wanted] if wanted else [])
     framework = any(name in facts.aliases for name in packages_of(cap) if name != "python")
     shown = [*([] if framework else [_ANY]), *(shlex.quote(word) for word in words)]

@@ -31,6 +31,9 @@ BROKEN_PIPE = 141
 LEAVE_AT_ONCE = (INTERRUPTED, Exit.NOT_READY)
 """Exit codes after which nothing that still runs is worth waiting for."""
 
+_OF_A_FOLDER = ("build", "smoke", "run", "try", "shell", "lock", "vendor", "render")
+"""Commands whose argument is a folder: they have no ``-o``."""
+
 _AGAIN = "the same command with --force"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -153,7 +156,7 @@ def _from_os(error: OSError) -> EnvsolveError:
 
 def _with_command_hints(error: EnvsolveError, arguments: list[str], commands: Commands) -> EnvsolveError:
     """Hints that are options become whole commands; a word that looks like a command was perhaps meant as one."""
-    takes_folder = arguments[:1] not in (["build"], ["smoke"], ["run"], ["shell"], ["lock"], ["vendor"], ["render"])
+    takes_folder = not arguments or arguments[0] not in _OF_A_FOLDER
     hints = (hint for hint in error.hints if takes_folder or not hint.startswith("-o "))
     error.hints = tuple(_whole(hint, error.message, arguments) for hint in hints)
     if error.code == "no-framework":

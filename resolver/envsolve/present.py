@@ -69,8 +69,13 @@ def _under(text: str, margin: str) -> str:
 
 def show_error(error: EnvsolveError) -> None:
     """An error, on stderr."""
+    show(error_text(error, wants_color(sys.stderr)))
+
+
+def show(text: str) -> None:
+    """What is to be read whatever is asked to be quiet, on stderr."""
     try:
-        sys.stderr.write(error_text(error, wants_color(sys.stderr)))
+        sys.stderr.write(text if text.endswith("\n") else f"{text}\n")
         sys.stderr.flush()
     except OSError:
         pass  # nobody listens any more

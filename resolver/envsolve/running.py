@@ -10,6 +10,7 @@ from envsolve.errors import NotReadyError, UsageError
 
 if TYPE_CHECKING:
     from envsolve.engine.base import Built, Engine
+    from envsolve.engine.overheard import Listener
     from envsolve.models import Lock
     from envsolve.talk import Talk
 
@@ -31,20 +32,36 @@ def run(
     A local environment's command takes the place of this process. Raises NotReadyError (``not-built``,
     ``no-gpu-runtime``, ``no-engine``), UsageError (``cpu-stack``, ``bad-gpu``).
     """
+    wanted = gpus_of(lock, gpus)
+    engine, built = find(folder, lock, talk, backend=backend, prefix=prefix, need_gpu=wanted is not None)
+    return run_in(engine, built, lock, command, talk, gpus=wanted)
+
+
+def run_in(
+    engine: Engine,
+    built: Built,
+    lock: Lock,
+    command: Sequence[str],
+    talk: Talk,
+    *,
+    gpus: tuple[str, ...] | None,
+    listener: Listener | None = None,
+) -> int:
+    """Run a command in what was found; its exit code. With a listener the end of its output is kept, and this
+    process stays.
+    """
+    from envsolve.engine.docker import DockerEngine
     from envsolve.engine.run import Run, in_container, in_prefix
     from envsolve.repairs import fitting
 
-    wanted = Run(tuple(command), _gpus(lock, gpus), fitting(lock))
-    engine, built = find(folder, lock, talk, backend=backend, prefix=prefix, need_gpu=wanted.gpus is not None)
-    from envsolve.engine.docker import DockerEngine
-
+    wanted = Run(tuple(command), gpus, fitting(lock), listener)
     if isinstance(engine, DockerEngine):
         return in_container(engine, built, lock, wanted, talk)
     return in_prefix(built, lock, wanted, talk)
 
 
-def _gpus(lock: Lock, typed: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Which GPUs: those named, else all for a stack of the GPU."""
+def gpus_of(lock: Lock, typed: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Which GPUs: those named, else all for a stack of the GPU; None: none. Raises UsageError (``cpu-stack``)."""
     from envsolve.engine.gpu import chosen
 
     words = list(typed or ())

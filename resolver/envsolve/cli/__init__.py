@@ -7,15 +7,15 @@ import sys
 from collections.abc import Callable, Sequence
 
 from envsolve import __version__
-from envsolve.cli.building import build, run_command, shell, smoke
+from envsolve.cli.building import build, run_command, shell, smoke, try_command
 from envsolve.cli.explaining import doctor, why
 from envsolve.cli.locking import lock, render, vendor
 from envsolve.cli.matrix import matrix_lint, matrix_list, matrix_show, matrix_stats
 from envsolve.cli.solving import scan, solve
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "solve": solve, "build": build, "smoke": smoke, "run": run_command, "shell": shell, "why": why, "lock": lock,
-    "vendor": vendor, "render": render, "doctor": doctor, "scan": scan,
+    "solve": solve, "build": build, "smoke": smoke, "run": run_command, "try": try_command, "shell": shell,
+    "why": why, "lock": lock, "vendor": vendor, "render": render, "doctor": doctor, "scan": scan,
     "matrix show": matrix_show, "matrix list": matrix_list, "matrix lint": matrix_lint,
     "matrix stats": matrix_stats,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""``envsolve build``, ``smoke``, ``run`` and ``shell``: what is done with a folder that was written."""
+"""``envsolve build``, ``smoke``, ``run``, ``try`` and ``shell``: what is done with a folder that was written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from envsolve.cli.common import backend_named, build_and_smoke, lock_of, path_of, report, with_document
+from envsolve.cli.common import backend_named, build_and_smoke, database, lock_of, path_of, report, with_document
 from envsolve.cli.options import (
     BackendName,
     Base,
@@ -17,13 +17,16 @@ from envsolve.cli.options import (
     GpuDevices,
     Json,
     Mirror,
+    Offline,
     Own,
+    OwnFacts,
     Prefix,
     Quiet,
     Record,
     RecordTo,
     Texts,
 )
+from envsolve.present import emit_json, show
 from envsolve.talk import Talk
 
 
@@ -92,6 +95,34 @@ def shell(
 ) -> None:
     """Open a shell in what a folder was built to, as ``envsolve run`` does with a command."""
     _run(folder, (), gpu, backend, prefix, quiet)
+
+
+def try_command(
+    folder: Folder,
+    command: Command = None,
+    gpu: GpuDevices = None,
+    backend: BackendName = None,
+    prefix: Prefix = None,
+    facts: OwnFacts = None,
+    offline: Offline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a command as ``envsolve run`` does; if it fails, say what its error asks to change, as a command."""
+    from envsolve.attempt import report as reports
+    from envsolve.attempt.trying import Options, attempt
+    from envsolve.engine.run import shell_words
+
+    words, lock, talk = shell_words(command, "try"), lock_of(folder), Talk(quiet)
+    done = attempt(
+        Path(folder), lock, database(facts or lock.request.facts), words, talk,
+        Options(backend_named(backend, prefix), path_of(prefix), tuple(gpu) if gpu else None, offline, json),
+    )  # fmt: skip
+    if json:
+        emit_json(reports.document(done))
+    elif done.code:
+        show(reports.text(done))
+    raise typer.Exit(done.code)
 
 
 def _run(folder: str, words: Sequence[str], gpu: Texts, backend: str | None, prefix: str | None, quiet: bool) -> None:

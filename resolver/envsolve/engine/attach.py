@@ -16,15 +16,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+    from envsolve.engine.overheard import Listener
+
 GRACE_S = 10.0
 """How long a container may take to end after an interrupt, before it is killed."""
 
 BROKEN_PIPE = 141
 _BLOCK = 65536
-_STDERR = 2
+_STDOUT, _STDERR = 1, 2
 
 
-def follow(container: Container, *, tty: bool) -> int:
+def follow(container: Container, *, tty: bool, listener: Listener | None = None) -> int:
     """Start a created container, pass everything on both ways until it ends; its exit code, or 128 + the signal
     that we were sent and handed on.
     """
@@ -37,6 +39,9 @@ def follow(container: Container, *, tty: bool) -> int:
         threading.Thread(target=_feed, args=(getattr(stream, "_sock", stream),), daemon=True).start()
         try:
             for kind, data in frames:
+                if listener is not None:
+                    listener.hear(_STDERR if kind == _STDERR else _STDOUT, data)
+                    continue
                 out = sys.stderr.buffer if kind == _STDERR else sys.stdout.buffer
                 out.write(data)
                 out.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from envsolve.engine.docker import DockerEngine
+    from envsolve.engine.overheard import Listener
     from envsolve.models import Lock
     from envsolve.repairs import Repairs
     from envsolve.talk import Talk
@@ -35,11 +37,14 @@ _NO_INIT = ("docker-init", "catatonit", "container-init", "init binary")
 
 @dataclass(frozen=True)
 class Run:
-    """What is to run. ``command`` empty: a shell. ``gpus`` None: none of them; empty: all."""
+    """What is to run. ``command`` empty: a shell. ``gpus`` None: none of them; empty: all. ``listener``: who keeps
+    the end of its output.
+    """
 
     command: tuple[str, ...]
     gpus: tuple[str, ...] | None
     repairs: Repairs
+    listener: Listener | None = None
 
     @property
     def caches(self) -> bool:
@@ -64,7 +69,7 @@ def in_container(engine: DockerEngine, built: Built, lock: Lock, run: Run, talk:
             except DockerException as error:
                 raise _failure(error, engine, built) from error
             try:
-                return _follow(container, tty)
+                return _follow(container, tty, run.listener)
             except DockerException as error:
                 said = str(error)
                 if init and any(word in said for word in _NO_INIT):
@@ -81,10 +86,10 @@ def in_container(engine: DockerEngine, built: Built, lock: Lock, run: Run, talk:
     raise AssertionError("the second turn returns or raises")
 
 
-def _follow(container: Container, tty: bool) -> int:
+def _follow(container: Container, tty: bool, listener: Listener | None) -> int:
     from envsolve.engine.attach import follow
 
-    return follow(container, tty=tty)
+    return follow(container, tty=tty, listener=listener)
 
 
 def _failure(error: Exception, engine: DockerEngine, built: Built) -> EnvsolveError:
@@ -120,7 +125,7 @@ def container_settings(engine: DockerEngine, lock: Lock, run: Run, talk: Talk) -
         "working_dir": here,
         "volumes": volumes,
         "stdin_open": True,
-        "tty": sys.stdin.isatty() and sys.stdout.isatty(),
+        "tty": sys.stdin.isatty() and sys.stdout.isatty() and not (run.listener and run.listener.aside),
         "shm_size": "2g",
         "device_requests": None if run.gpus is None else engine._gpus(run.gpus),
         "labels": {"dev.envsolve.run": "1"},
@@ -188,7 +193,7 @@ def say_waits(repairs: Repairs, kept: str, talk: Talk) -> None:
 
 def in_prefix(built: Built, lock: Lock, run: Run, talk: Talk) -> int:
     """The command with the environment's Python first on PATH. It takes this process's place: its exit code, its
-    signals and its terminal are its own. Returns only when there is no such command.
+    signals and its terminal are its own. Returns only when there is no such command, or with a listener.
     """
     prefix = Path(built.subject)
     variables = prefix_variables(prefix, lock, run, os.environ, talk)
@@ -196,6 +201,8 @@ def in_prefix(built: Built, lock: Lock, run: Run, talk: Talk) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
+        if run.listener is not None:
+            return _overheard(command, variables, run.listener)
         os.execvpe(command[0], command, variables)  # noqa: S606
     except FileNotFoundError:
         talk.warn(f"{command[0]}: not found, in {prefix}/bin and on PATH")
@@ -206,6 +213,15 @@ def in_prefix(built: Built, lock: Lock, run: Run, talk: Talk) -> int:
     except OSError as error:
         talk.warn(f"{command[0]}: {error.strerror}")
         return _NOT_RUNNABLE
+
+
+def _overheard(command: Sequence[str], variables: Mapping[str, str], listener: Listener) -> int:
+    from envsolve.engine import overheard
+
+    program = shutil.which(command[0], path=variables["PATH"])  # Popen would look on our own PATH
+    if program is None and os.sep not in command[0]:
+        raise FileNotFoundError(command[0])
+    return overheard.run([program or command[0], *command[1:]], variables, listener)
 
 
 def prefix_variables(prefix: Path, lock: Lock, run: Run, mine: Mapping[str, str], talk: Talk) -> dict[str, str]:
@@ -231,12 +247,12 @@ def prefix_variables(prefix: Path, lock: Lock, run: Run, mine: Mapping[str, str]
     return found
 
 
-def shell_words(words: Sequence[str] | None) -> tuple[str, ...]:
+def shell_words(words: Sequence[str] | None, name: str = "run") -> tuple[str, ...]:
     """The command as typed. Raises UsageError when there is none."""
     if not words:
         raise UsageError(
-            "run: which command?",
-            hints=("envsolve run DIR -- python script.py", "envsolve shell DIR"),
+            f"{name}: which command?",
+            hints=(f"envsolve {name} DIR -- python script.py", "envsolve shell DIR"),
             code="missing-argument",
         )
     return tuple(words)

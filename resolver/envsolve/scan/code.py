@@ -64,6 +64,9 @@ class CodeReader:
             return
         self._pythons(name, source)
         self._imports(name, source)
+        for module, line, guarded in source.imports:
+            if "." in module:
+                self._use(name, Use(module, line, guarded=guarded))
         for use in source.uses:
             self._use(name, use)
         for number, comment in _comments(text):
@@ -153,7 +156,7 @@ class CodeReader:
         self._needs(file, use.name, use.line)
         key = (use.name, use.call)
         if key not in self._judged:
-            self._judged[key] = _judge(table, use)
+            self._judged[key] = judge(table, use)
         judged = self._judged[key]
         if judged is None:
             return
@@ -171,8 +174,11 @@ class CodeReader:
         )  # fmt: skip
 
 
-def _judge(table: Symbols, use: Use) -> tuple[frozenset[int], str] | None:
-    """The releases that allow a use; None when that says nothing: all do, or none of those read."""
+def judge(table: Symbols, use: Use) -> tuple[frozenset[int], str] | None:
+    """The numbers of the releases that allow a use, and why others do not.
+
+    None when that says nothing: all do, or none of those read.
+    """
     verdicts = table.verdicts(use)
     allowed = frozenset(i for i, v in enumerate(verdicts.each) if v is not False)
     sure = any(v is True for v in verdicts.each)

@@ -42,14 +42,14 @@ class Listing:
     notes: list[str]
 
 
-def listing(root: Path) -> Listing:
-    """Every regular file below a folder, or the one file that was named."""
+def listing(root: Path, most: int = MOST_FILES) -> Listing:
+    """Every regular file below a folder (so many of them at most), or the one file that was named."""
     if not root.is_dir():
         return Listing([Entry(root, root.name, root.stat().st_size)], [])
     found = Listing([], [])
     for entry in _walk(root, "", 0, found.notes):
-        if len(found.files) >= MOST_FILES:
-            found.notes.append(f"more than {MOST_FILES} files: the rest was not looked at")
+        if len(found.files) >= most:
+            found.notes.append(f"more than {most} files: the rest was not looked at")
             break
         found.files.append(entry)
     return found

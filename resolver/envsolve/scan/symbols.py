@@ -131,6 +131,13 @@ class Symbols:
                 why = self._called(each, stands, use.call, module) or why
         return Verdicts(_gone(each), why)
 
+    def naming(self, name: str, keyword: str) -> frozenset[int]:
+        """The releases in which a function or class names a parameter itself: ``**`` takes any, and says nothing."""
+        module, _, own = name.rpartition(".")
+        packed = (self._names(module) or {}).get(own)
+        stands = _runs(packed, len(self.releases)) if packed is not None else {}
+        return frozenset(i for i, number in stands.items() if keyword in _parameters(self._signatures[number]))
+
     def _called(self, each: list[bool | None], stands: dict[int, int], call: Call, name: str) -> str:
         why = ""
         for index, number in stands.items():
@@ -179,6 +186,10 @@ def _runs(packed: str, count: int) -> dict[int, int]:
         for index in range(start, end + 1):
             found[index] = int(signature) if signature else 0
     return found
+
+
+def _parameters(signature: str) -> set[str]:
+    return {word.strip("-=") for word in signature.strip("()").split(",")} if signature.startswith("(") else set()
 
 
 def _gone(each: list[bool | None]) -> list[bool | None]:
