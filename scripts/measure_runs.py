@@ -217,13 +217,16 @@ def measure(chosen: Sequence[Path], work: Path) -> list[dict[str, Any]]:
             found.append(old)
         else:
             groups.setdefault(key, []).append((path, folder, record))
-    before: Lock | None = None
-    prefix = work / "prefix"
+    prefix, standing = work / "prefix", work / "standing"  # the folder of whose lock the prefix is
+    before = read_lock(Path(standing.read_text())) if standing.exists() else None
     while groups:
         group = groups.pop(_next(groups, before))
         lock = read_lock(group[0][1])
+        standing.unlink(missing_ok=True)
         python, why, took = built(lock, group[0][1], prefix, before)
         before = lock if python else None
+        if before:
+            standing.write_text(str(group[0][1]))
         for path, _, record in group:
             record["build_s"], took = round(took, 1), 0.0
             if python is None:
@@ -231,7 +234,6 @@ def measure(chosen: Sequence[Path], work: Path) -> list[dict[str, Any]]:
                 continue
             kind, said, seconds = ended(python, path, work / "run")
             keep(record | {"kind": kind, "said": said, "run_s": round(seconds, 1)})
-    shutil.rmtree(prefix, ignore_errors=True)
     return found
 
 

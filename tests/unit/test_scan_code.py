@@ -266,8 +266,23 @@ def test_code_of_python_2_asks_for_a_release_that_was_made_for_it(tmp_path, fact
     assert any("2.7" in b.pythons for b in builds)
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("for i in range(n / 2): pass", True), ("x = a[:n / 2]", True), ("m = n / 5\nfor i in range(m): pass", True),
+        ("for i in range(n // 2): pass", False), ("for i in range(int(n / 2)): pass", False), ("x = a[n / 2]", False),
+        ("from __future__ import division\nx = range(n / 2)", False), ("m = n / 5\nm = 3\nx = range(m)", False),
+        ("m = n / 5\ndef f(m): return range(m)", False),
+    ],
+)  # fmt: skip
+def test_a_quotient_that_counts_is_of_python_2(text, found):
+    assert ("quotient as a whole number" in [mark.what for mark in read_source(text).marks]) == found
+
+
 def test_code_that_no_release_has_a_python_for_is_a_conflict(tmp_path, facts):
-    scan = scanned(tmp_path, facts, main_py="import torch\nprint 'a'\ntorch.nn.functional.scaled_dot_product_attention(1)\n")
+    scan = scanned(
+        tmp_path, facts, main_py="import torch\nprint 'a'\ntorch.nn.functional.scaled_dot_product_attention(1)\n"
+    )
     assert any("Python 2.7" in c for c in scan.conflicts)
 
 

@@ -80,6 +80,8 @@ class _Reader:
         self.alias: dict[str, str] = {}
         self.instances: dict[str, str] = {}
         self.defined: set[str] = set()
+        self.quotients: set[str] | None = None
+        """Variables that hold nothing but quotients; None when the code asks for true division."""
         self.known: frozenset[str] = frozenset()
         self.budget = _NODES
 
@@ -125,6 +127,8 @@ class _Reader:
             for target, value in _assigned(node):
                 values.setdefault(target, []).append(value)
         self.defined |= {n for n in values if "." not in n}
+        if all(use.name != "__future__.division" for use in self.found.uses):
+            self.quotients = {n for n, given in values.items() if all(map(_divides, given))}
         for name, given in values.items():
             dotted = {self._dotted(v) if v is not None else "" for v in given}
             if name in self.alias:
@@ -175,6 +179,8 @@ class _Reader:
             names = [x.arg for x in [*a.posonlyargs, *a.args, *a.kwonlyargs]]
             names += [x.arg for x in (a.vararg, a.kwarg) if x]
             hidden = hidden | frozenset(names)
+        if self.quotients is not None and _counts(node, self.quotients - hidden):
+            self.found.marks.append(Mark(getattr(node, "lineno", 0), "quotient as a whole number", "syntax"))
         if isinstance(node, ast.Call):
             name = self._dotted(node.func, hidden) or self._method(node.func)
             if name:
@@ -248,6 +254,20 @@ def _asks_version(node: ast.If | ast.IfExp) -> bool:
         if isinstance(inner, ast.Call) and _plain(inner.func) == "hasattr":
             return True
     return False
+
+
+def _divides(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+
+
+def _counts(node: ast.AST, quotients: set[str]) -> bool:
+    """Whether a quotient says how many times or where: only Python 2 divides whole numbers to one."""
+    where: list[ast.expr | None] = []
+    if isinstance(node, ast.Call) and _plain(node.func) in ("range", "xrange"):
+        where = [*node.args]
+    elif isinstance(node, ast.Slice):
+        where = [node.lower, node.upper]
+    return any(_divides(part) or (isinstance(part, ast.Name) and part.id in quotients) for part in where)
 
 
 def _plain(node: ast.AST | None) -> str:
