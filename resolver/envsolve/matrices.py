@@ -36,8 +36,10 @@ def _bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def _many_objects() -> Iterator[None]:
-    """Thousands of rows that all stay: looking for garbage among them would take as long as making them."""
+def many_objects() -> Iterator[None]:
+    """For thousands of objects that all stay, or that go without cycles, as rows and syntax trees do: looking for
+    garbage among them would take as long as making them.
+    """
     was = gc.isenabled()
     gc.disable()
     try:
@@ -94,7 +96,7 @@ class Facts:
             path = self.root / f"{file}.json"
             self._parsed[file] = parsed(_bytes(path), path)
             self._add_evidence(self._parsed[file], file)
-        with _many_objects():
+        with many_objects():
             rows = list(_rows(row_type(FILES[file][key]), self._parsed[file], key, file))
         return tuple(self._overlaid(key, rows))
 
@@ -187,7 +189,7 @@ class Facts:
     def caps(self) -> tuple[schema.Cap, ...]:
         """Limits and needs that package metadata does not declare."""
         rows: list[schema.Cap] = []
-        with _many_objects():
+        with many_objects():
             for path in self._under("caps"):
                 scope = path.removesuffix(".json")
                 content = parsed(_bytes(self.root / path), path)
@@ -234,7 +236,7 @@ class Facts:
     def _own_framework(self, name: str) -> schema.Framework:
         path = self._own_names[name]
         scope = path.removesuffix(".json")
-        with _many_objects():
+        with many_objects():
             try:
                 row = schema.Framework.model_validate_json(_bytes(self.root / path))
             except ValidationError as error:

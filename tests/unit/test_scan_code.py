@@ -159,7 +159,7 @@ def test_a_name_or_a_parameter_bounds_the_framework(tmp_path, facts, text, frame
 
 def test_the_symbol_tables_are_thousands_of_names_and_small():
     library = Library()
-    names = sum(len(t._rows) for t in library.tables.values())
+    names = sum(len(t._lines) for t in library.tables.values())
     assert names > 1000
     for table in library.tables.values():
         assert table.head["evidence"]["how"] == "measured"

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from packaging.specifiers import SpecifierSet
@@ -96,7 +97,7 @@ class CodeReader:
             if row is None or what in seen or what.partition(".")[0] in self.local:
                 continue
             seen.add(what)
-            fits = {p for p in self.pythons if SpecifierSet(row["pythons"]).contains(p)}
+            fits = _fitting(row["pythons"], self.pythons)
             self._say(
                 file, line, what, f"Python {row['pythons']}", row["strength"], row["source"], pythons=row["pythons"]
             )
@@ -172,6 +173,11 @@ class CodeReader:
             file, use.line, _shown(use), f"{table.framework} {specifier}: {why}", "strong", table.source,
             ranges={table.framework: specifier},
         )  # fmt: skip
+
+
+@cache
+def _fitting(specifier: str, pythons: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(SpecifierSet(specifier).filter(pythons))
 
 
 def judge(table: Symbols, use: Use) -> tuple[frozenset[int], str] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import SpecifierSet
 
 from envsolve.errors import UsageError
+from envsolve.matrices import Facts, many_objects
 from envsolve.scan.code import Code, CodeReader, notebook_source
 from envsolve.scan.conclude import Chosen, Claim, Release, choose, python_for, pythons_of
 from envsolve.scan.dates import last_change
@@ -29,7 +30,6 @@ _MOST_MODELS = 20
 _DATA = (".pkl", ".pickle", ".p", ".npy", ".npz", ".save", ".bin")
 _LARGEST_DATA = 256 << 10
 """Bytes; of these kinds a larger file in a folder is data far more often than a model."""
-_PROGRESS = 100
 _FEW = 0.1
 """A framework that fewer files than this share of the most used one's import is left to a part of the project."""
 
@@ -78,10 +78,10 @@ def scan_path(path: Path, facts: Facts, as_of: date | str | None = None, talk: T
     library = Library()
     reader = CodeReader(library, known_pythons(facts), _local(found.files), facts.framework_names())
     stated: list[tuple[str, Stated]] = []
-    with talk.step(f"scan {path}") if talk and len(found.files) > 1 else nullcontext():
+    with talk.step(f"scan {path}") if talk and len(found.files) > 1 else nullcontext(), many_objects():
         for number, entry in enumerate(found.files, 1):
-            if talk and not number % _PROGRESS:
-                talk.log(f"{number} of {len(found.files)} files")
+            if talk:
+                talk.detail(f"{number} of {len(found.files)} files: {entry.name}")
             stated += [(entry.name, s) for s in _read(entry, reader, result, facts)]
     dated = last_change(path)
     result.evidence += [dated] if dated else []

@@ -15,6 +15,7 @@ from envsolve.data import data_dir
 from envsolve.scan.uses import Call, Use
 
 _MODULE = "m"
+_FIRST = '{"module":"'
 _NOT_TABLES = ("python", "imports")
 
 
@@ -33,11 +34,21 @@ class Symbols:
         self._path = path
         self.never: dict[str, str] = {}
         self._filled: dict[str, set[int]] = {}
+        self._parsed: dict[str, dict[str, Any]] = {}
 
     @cached_property
-    def _rows(self) -> list[dict[str, Any]]:
+    def _lines(self) -> dict[str, str]:
+        """Module -> its line, not parsed yet: of thousands of modules a scan asks for a few."""
         with self._path.open(encoding="utf-8") as stream:
-            return [json.loads(line) for line in stream]
+            next(stream, "")
+            return {_module_of(line): line for line in stream}
+
+    def _row(self, module: str) -> dict[str, Any]:
+        """What is known of a module or class; empty: nothing."""
+        if module not in self._parsed:
+            line = self._lines.get(module)
+            self._parsed[module] = json.loads(line) if line is not None else {}
+        return self._parsed[module]
 
     @cached_property
     def head(self) -> dict[str, Any]:
@@ -77,22 +88,18 @@ class Symbols:
         return f"matrices/symbols/{self._path.name}"
 
     @cached_property
-    def _tables(self) -> dict[str, dict[str, Any]]:
-        return {row["module"]: row for row in self._rows[1:]}
-
-    @cached_property
     def _signatures(self) -> list[str]:
-        return [str(text) for text in self._rows[0]["signatures"]]
+        return [str(text) for text in self.head["signatures"]]
 
     def _names(self, module: str) -> dict[str, str] | None:
-        row = self._tables.get(module)
-        if row is None:
+        row = self._row(module)
+        if not row:
             return None
-        names: dict[str, str] = self._tables[row["same"]]["names"] if "same" in row else row.get("names", {})
+        names: dict[str, str] = self._row(row["same"])["names"] if "same" in row else row.get("names", {})
         return names
 
     def _open(self, module: str) -> set[int]:
-        row = self._tables.get(module, {})
+        row = self._row(module)
         found: set[int] = set()
         for span in str(row.get("open", "")).split():
             first, _, last = span.partition("-")
@@ -173,6 +180,13 @@ class Symbols:
 
     def _series(self, index: int) -> str:
         return self._start(index) + ("" if self.complete else ".*")
+
+
+def _module_of(line: str) -> str:
+    """The module of a line, which is written first in it."""
+    if not line.startswith(_FIRST):
+        return str(json.loads(line)["module"])
+    return line[len(_FIRST) : line.index('"', len(_FIRST))]
 
 
 def _runs(packed: str, count: int) -> dict[int, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 from envsolve.scan.python2 import Mark, parse
 
@@ -103,7 +105,7 @@ class _Reader:
                     self.alias.setdefault(a.asname or top, a.name if a.asname else top)
             elif isinstance(child, ast.ImportFrom):
                 self._from(child, guarded or inner)
-            elif not isinstance(child, ast.expr):
+            elif type(child) not in _SIMPLE:
                 self._imports(child, guarded or inner)
 
     def _from(self, node: ast.ImportFrom, guarded: bool) -> None:
@@ -173,6 +175,9 @@ class _Reader:
         self.budget -= 1
         if self.budget < 0:
             return
+        kind = type(node)
+        if kind in _LEAVES:
+            return
         _python_of(node, self.found.marks, self.known, guarded)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             a = node.args
@@ -195,8 +200,41 @@ class _Reader:
             if name:
                 self.found.uses.append(Use(name, node.lineno, None, guarded))
                 return
-        for child, inner in _children(node):
-            self._visit(child, hidden, guarded or inner)
+        if kind in _GUARDING:
+            for child, inner in _children(node):
+                self._visit(child, hidden, guarded or inner)
+            return
+        for field_name in _fields(kind):
+            value = getattr(node, field_name)
+            if value.__class__ is list:
+                for child in value:
+                    if isinstance(child, ast.AST):
+                        self._visit(child, hidden, guarded)
+            elif isinstance(value, ast.AST):
+                self._visit(value, hidden, guarded)
+
+
+_LEAVES = frozenset({ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue, ast.Global})
+"""What holds no node and says nothing itself."""
+
+_GUARDING = frozenset({ast.Try, ast.If, ast.IfExp})
+_WORDS = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "type_comment", "kind", "asname", "level", "type_ignores"})
+"""Fields that hold no node, or only the name of an operator."""
+
+
+@cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The fields of a kind of node that may hold nodes. Most of a scan is spent in walking trees."""
+    return tuple(name for name in kind._fields if name not in _WORDS)
+
+
+_SIMPLE = frozenset(
+    {
+        *(ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Import, ast.ImportFrom, ast.Raise),
+        *(ast.Delete, ast.Assert, ast.Nonlocal, ast.withitem, *_LEAVES),
+    }
+)
+"""What holds no statement."""
 
 
 def _blocks(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
@@ -213,7 +251,8 @@ def _blocks(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
 def _all_blocks(node: ast.AST) -> Iterator[ast.AST]:
     for child, _ in _blocks(node):
         yield child
-        yield from _all_blocks(child)
+        if type(child) not in _SIMPLE:
+            yield from _all_blocks(child)
 
 
 def _children(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
@@ -228,13 +267,13 @@ def _children(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
             yield child, False
         return
     asks = isinstance(node, (ast.If, ast.IfExp)) and _asks_version(node)
-    for name in node._fields:
+    for name in _fields(type(node)):
         value = getattr(node, name, None)
         if isinstance(value, list):
             for child in value:
                 if isinstance(child, ast.AST):
                     yield child, asks
-        elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+        elif isinstance(value, ast.AST):
             yield value, asks
 
 
@@ -248,12 +287,34 @@ def _catches(node: ast.Try) -> bool:
 
 
 def _asks_version(node: ast.If | ast.IfExp) -> bool:
-    for inner in ast.walk(node.test):
-        if isinstance(inner, ast.Attribute) and ("version" in inner.attr.lower() or inner.attr in ("PY2", "PY3")):
-            return True
-        if isinstance(inner, ast.Call) and _plain(inner.func) == "hasattr":
-            return True
-    return False
+    """Whether a condition asks for a version, or whether a name is there. Asked several times of the same node."""
+    answer: bool | None = getattr(node, "_asks_version", None)
+    if answer is None:
+        answer = any(map(_of_version, _under(node.test)))
+        node._asks_version = answer  # type: ignore[union-attr]
+    return answer
+
+
+def _of_version(node: ast.AST) -> bool:
+    if isinstance(node, ast.Attribute):
+        return "version" in node.attr.lower() or node.attr in ("PY2", "PY3")
+    return isinstance(node, ast.Call) and _plain(node.func) == "hasattr"
+
+
+def _under(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all below it."""
+    stack = [node]
+    while stack:
+        node = stack.pop()
+        yield node
+        if type(node) is ast.Name or type(node) in _LEAVES:
+            continue
+        for name in _fields(type(node)):
+            value = getattr(node, name, None)
+            if value.__class__ is list:
+                stack += [child for child in value if isinstance(child, ast.AST)]
+            elif isinstance(value, ast.AST):
+                stack.append(value)
 
 
 def _divides(node: ast.expr | None) -> bool:
@@ -325,18 +386,15 @@ def _kind(arguments: Sequence[ast.expr]) -> str:
 
 def _python_of(node: ast.AST, marks: list[Mark], known: frozenset[str], guarded: bool) -> None:
     """Add what a node says about the Python; the database says which releases each means."""
-    if isinstance(node, _PLAIN):
-        return
     if isinstance(node, ast.Name):
         if isinstance(node.ctx, ast.Load) and node.id not in known and not guarded:
             marks.append(Mark(node.lineno, node.id, "name"))
-        return
-    if isinstance(node, ast.Attribute):
+    elif isinstance(node, ast.Attribute):
         if not guarded:
             marks.append(Mark(node.lineno, node.attr, "method"))
-        return
-    for what, kind in _forms(node):
-        marks.append(Mark(getattr(node, "lineno", 0), what, kind))
+    elif type(node).__name__ in _TELLING:
+        for what, kind in _forms(node):
+            marks.append(Mark(getattr(node, "lineno", 0), what, kind))
 
 
 def _forms(node: ast.AST) -> Iterable[tuple[str, str]]:
@@ -372,7 +430,6 @@ def _forms(node: ast.AST) -> Iterable[tuple[str, str]]:
         yield "unpacking in a call or display", "syntax"
 
 
-_PLAIN = (ast.Constant, ast.expr_context, ast.operator, ast.alias, ast.arg, ast.keyword, ast.Tuple, ast.Subscript)
 _FORMS = {
     "JoinedStr": "f-string",
     "NamedExpr": "assignment expression",
@@ -383,3 +440,5 @@ _FORMS = {
     "Match": "match statement",
     "TryStar": "except*",
 }
+_TELLING = frozenset({*_FORMS, "FunctionDef", "BinOp", "Call", "Assign", "Raise", "ClassDef", "Dict"})
+"""Kinds of nodes that ``_forms`` may say something of."""

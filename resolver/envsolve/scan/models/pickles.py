@@ -91,7 +91,7 @@ class _Walk:
     def _argument(self, width: int) -> bytes:
         """The argument's first bytes; the place is moved past all of it."""
         if width >= 0:
-            value = bytes(self._source.byte(self._at + i) for i in range(width))
+            value = self._source.part(self._at, width) if width else b""
             self._at += width
             return value
         if width == pickletools.UP_TO_NEWLINE:
@@ -99,20 +99,14 @@ class _Walk:
         size = int.from_bytes(self._argument(_WIDTHS[width]), "little")
         if self._at + size > self._source.size:
             raise MalformedError(f"an argument at byte {self._at} is cut off")
-        value = bytes(self._source.byte(self._at + i) for i in range(min(size, _NAME)))
+        value = self._source.part(self._at, min(size, _NAME))
         self._at += size
         return value
 
     def _line(self) -> bytes:
-        start, line = self._at, bytearray()
-        while (byte := self._source.byte(self._at)) != 10:
-            if len(line) < _NAME:
-                line.append(byte)
-            self._at += 1
-            if self._at - start > 16 << 20:
-                raise LimitError("a line of a pickle is longer than a scan reads")
-        self._at += 1
-        return bytes(line)
+        end, line = self._source.line(self._at, _NAME)
+        self._at = end + 1
+        return line
 
     def _note(self, name: str, value: bytes, at: int) -> None:
         if name == "PROTO":

@@ -15,6 +15,7 @@ STEPS = 200_000
 
 
 _CHUNK = 16 << 10
+_LINE = 16 << 20
 
 
 class NotThisFormatError(Exception):
@@ -83,6 +84,33 @@ class Source:
         if not 0 <= at % _CHUNK < len(found):
             raise MalformedError(f"the file ends before byte {at + 1}")
         return found[at % _CHUNK]
+
+    def part(self, at: int, count: int) -> bytes:
+        """So many bytes, read with their neighbours. Raises MalformedError at the end."""
+        found = b""
+        while count > 0:
+            self.byte(at)
+            start = at % _CHUNK
+            piece = self._chunks[at // _CHUNK][start : start + count]
+            found += piece
+            at += len(piece)
+            count -= len(piece)
+        return found
+
+    def line(self, at: int, most: int) -> tuple[int, bytes]:
+        """The place of the next newline, and up to ``most`` bytes before it. Raises LimitError where it is too far."""
+        start, found = at, b""
+        while True:
+            self.byte(at)
+            chunk, begin = self._chunks[at // _CHUNK], at % _CHUNK
+            end = chunk.find(b"\n", begin)
+            if len(found) < most:
+                found += chunk[begin : end if end >= 0 else None]
+            if end >= 0:
+                return at + end - begin, found[:most]
+            at += len(chunk) - begin
+            if at - start > _LINE:
+                raise LimitError("a line of it is longer than a scan reads")
 
     def head(self, count: int = 4096) -> bytes:
         """The first bytes."""
