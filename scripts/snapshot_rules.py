@@ -44,7 +44,7 @@ def index_versions(database: Database, snapshot: Snapshot) -> Iterator[Finding]:
     """A build from the index at a version that the index never had."""
     for entry, build in database.rows(schema.Build):
         known = snapshot.versions.get(build.package, {build.version})
-        if build.origin == "index" and build.version not in known and build.released <= snapshot.day:
+        if build.origin == "index" and build.version not in known and build.released_by(snapshot.day):
             yield entry.finding("index-version", f"the index had no {build.package} {build.version}")
 
 

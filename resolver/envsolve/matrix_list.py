@@ -16,7 +16,7 @@ Item = dict[str, Any]
 
 
 def _framework(row: schema.Framework) -> Item:
-    days = sorted(build.released.isoformat() for build in row.builds)
+    days = sorted(build.released.isoformat() for build in row.builds if build.released)
     # A vendor's local versions ("1.15.5+nv23.3") are no releases of the project.
     ordinary = [b.version for b in row.builds if b.origin == "index"] or [b.version for b in row.builds]
     versions = sorted(ordinary, key=Version)
@@ -34,7 +34,7 @@ def _build(build: schema.Build) -> Item:
     unknown = "unknown" if build.cuda_source else None
     return {
         "build": f"{build.package}=={build.version}",
-        "released": build.released.isoformat(),
+        "released": build.released.isoformat() if build.released else "unknown",
         "pythons": list(build.pythons),
         "devices": list(build.devices),
         "cuda": (build.cuda or unknown) if gpu else None,

@@ -193,6 +193,7 @@ FAULTS: list[tuple[str, str, Change]] = [
     ("future-date", "an image", (IMAGES, ("images", 0, "last_seen"), FUTURE)),
     ("future-date", "a way", ("cuda.json", ("toolkits", 0, "ways"), [{**SEEN, "last_seen": FUTURE}])),
     ("release-date", "a file before the release", (FRAME, ("builds", 0, "pythons"), {"3.6": "2018-12-31"})),
+    ("release-date", "no day, and the index knows it", (FRAME, ("builds", 0, "released"), None)),
     ("release-date", "an end before the beginning", ("pythons.json", ("pythons", 0, "end_of_life"), "2016-01-01")),
     ("way-seen", "seen when?", ("cuda.json", ("toolkits", 0, "ways"), [{**SEEN, "last_seen": None}])),
     ("way-duplicate", "a way twice", ("cuda.json", ("toolkits", 0, "ways"), [SEEN, SEEN])),

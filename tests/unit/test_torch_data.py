@@ -1,6 +1,7 @@
 """The rows of torch, jax, jaxlib, onnx, onnxruntime and paddle: what they must say where the truth is known."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ from packaging.version import Version
 
 from envsolve.facts import LOCKABLE
 from envsolve.matrices import load
+from envsolve.models import Host
+from envsolve.request import build_request
+from envsolve.solver.question import Question
+from envsolve.solver.ranking import _series_ranked
+from envsolve.solver.whynot import wish_reason
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("torch", "jax", "jaxlib", "onnx", "onnxruntime", "paddle")
@@ -72,7 +78,9 @@ def test_variants_of_torch_name_their_index_or_their_files(builds):
         assert bool(build.index) is (build.origin == "pytorch")
         assert bool(build.files) is (build.origin == "url")
         label = Version(build.version).local
-        assert label is not None
+        if label is None:  # the page's "misc. binaries", which no folder of a variant holds
+            assert build.version in ("0.1.6.post17", "0.1.6.post20") and build.devices == ("cpu",)
+            continue
         assert build.devices == (("cpu",) if label == "cpu" else ("cpu", "gpu"))
         if build.cuda:
             assert label == "cu" + build.cuda.replace(".", "")
@@ -238,3 +246,28 @@ def test_no_host_of_the_package_index_in_these_files():
             text = (ROOT / folder / "frameworks" / f"{name}.json").read_text()
             assert json.loads(text)
             assert "pypi" not in text.lower().replace("_latest_jaxlib_version_on_pypi", "")
+
+
+def test_a_release_whose_day_nobody_states_is_there_and_in_no_wish_for_a_day(facts, builds):
+    early = [b for b in builds.values() if b.package == "torch" and b.version.startswith("0.1.")]
+    assert {b.version for b in early} >= {"0.1.12.post2+cu80", "0.1.12.post2+cu75", "0.1.6.post20+cu75"}
+    late = [b for b in builds.values() if b.version.startswith("1.8.2+")]
+    assert {b.index for b in late} == {
+        f"https://download.pytorch.org/whl/lts/1.8/{v}" for v in ("cpu", "cu102", "cu111")
+    }
+    for build in (*early, *late):
+        assert build.released is None and not build.released_by(date(2026, 1, 1))
+    request = build_request(["torch==1.8.2"], facts, as_of="2022-01-01")
+    question = Question(request, Host(), facts)
+    wish = next(w for w in question.wishes if w.name == "as_of:torch")
+    axis = question.world.axes["framework:torch"]
+    assert not any(wish.mask >> i & 1 for i, b in enumerate(axis.values) if b.released is None)
+    assert wish_reason(question, wish).text.endswith("; the day of torch==1.8.2+cu111 is unknown")
+
+
+def test_a_series_without_a_day_ranks_as_the_oldest_and_a_release_without_one_does_not_date_its_series(facts):
+    question = Question(build_request(["torch"], facts), Host(), facts)
+    axis = question.world.axes["framework:torch"]
+    ranked = _series_ranked(axis, date(2021, 3, 1))
+    rank = {b.version: ranked[i] for i, b in enumerate(axis.values)}
+    assert rank["1.7.1"] < rank["0.1.12.post2+cu80"] < rank["1.8.2+cu111"] == rank["1.8.1"]

@@ -32,7 +32,7 @@ class Build(Row):
 
     package: str = Field(description="project name on the index: 'tensorflow-gpu'")
     version: str
-    released: date = Field(description="upload date of its first Linux file")
+    released: date | None = Field(description="upload date of its first Linux file; null: nobody states the day")
     pythons: dict[str, date | None] = Field(
         description="'X.Y' -> upload date of the Linux file for it, as found on the index"
     )
@@ -67,6 +67,10 @@ class Build(Row):
     measured_from: str | None = Field(
         None, description="version whose binary was read, when another of the same minor series"
     )
+
+    def released_by(self, day: date) -> bool:
+        """Whether it is known to have been released by a day: a build of an unknown day is not."""
+        return self.released is not None and self.released <= day
 
 
 class Substitute(Row):

@@ -37,10 +37,16 @@ def future_dates(database: Database) -> Iterator[Finding]:
 
 
 def release_dates(database: Database) -> Iterator[Finding]:
-    """A build was released after the first of its own files was uploaded, or a Python ended before it began."""
+    """A build was released after its first file was uploaded, or a Python ended before it began; a day is missing.
+
+    The index knows the days of its files, and a file that has a day gives one to its release.
+    """
     for entry, build in database.rows(schema.Build):
         first = min((day for day in build.pythons.values() if day is not None), default=None)
-        if first is not None and build.released > first:
+        if build.released is None:
+            if first is not None or build.origin == "index":
+                yield entry.finding("release-date", f"released is null, but {first or 'the index'} says the day")
+        elif first is not None and build.released > first:
             yield entry.finding("release-date", f"released {build.released}, but a file of it is of {first}")
     for entry, python in database.rows(schema.PythonRelease):
         if python.end_of_life is not None and python.end_of_life <= python.released:

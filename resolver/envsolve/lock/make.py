@@ -231,7 +231,8 @@ def _vendor_release(choice: FrameworkChoice, facts: Facts) -> list[Appearance]:
     if choice.name not in set(facts.framework_names()):
         return []
     builds = facts.framework(choice.name).builds
-    days = [b.released for b in builds if (b.package, b.version) == (choice.package, choice.version)]
+    own = [b for b in builds if (b.package, b.version) == (choice.package, choice.version)]
+    days = [b.released for b in own if b.released is not None]
     return [Appearance(f"{choice.package} {choice.version}", min(days), framework=True)] if days else []
 
 

@@ -18,10 +18,10 @@ _ANCHORS = {"pins": 3, "docker": 2, "setup": 2, "prose": 1}
 
 @dataclass(frozen=True)
 class Release:
-    """A release of a framework: its day, and the Pythons that it has files for."""
+    """A release of a framework: its day (None: unknown), and the Pythons that it has files for."""
 
     version: str
-    day: date
+    day: date | None
     pythons: tuple[str, ...] = ()
     offered: bool = True
 
@@ -162,7 +162,7 @@ def _undated(offered: list[Release]) -> tuple[Release, str]:
 
 
 def _newest(releases: list[Release], day: date | None) -> Release | None:
-    before = [r for r in releases if day is None or r.day <= day]
+    before = [r for r in releases if day is None or (r.day is not None and r.day <= day)]
     return before[-1] if before else None
 
 

@@ -246,7 +246,8 @@ class Conclusion:
             version = build.version.partition("+")[0]
             old = rows.get(version)
             pythons = tuple(p for p in known if p in build.pythons or (old and p in old.pythons))
-            day = min(build.released, old.day if old else build.released)
+            days = [d for d in (build.released, old.day if old else None) if d is not None]
+            day = min(days, default=None)
             offered = build.origin == "index" or bool(old and old.offered)
             rows[version] = Release(version, day, pythons, offered)
         return list(rows.values())

@@ -95,6 +95,7 @@ class Question:
             for name in self.frameworks
             if (specifier := self._specifier(name))
             for b in matching(self.facts.framework(name).builds, specifier)
+            if b.released is not None
         ]
         return {name: max(named) for name in self.frameworks if named and name not in asked}
 
@@ -151,7 +152,7 @@ class Question:
             found.append(Wish(f"exact:{name}", axis.index, axis.mask(lambda b: build_id(b) not in declared)))
         if self.request.as_of:
             day = self.request.as_of
-            found.append(Wish(f"as_of:{name}", axis.index, axis.nothing | axis.mask(lambda b: b.released <= day)))
+            found.append(Wish(f"as_of:{name}", axis.index, axis.nothing | axis.mask(lambda b: b.released_by(day))))
         return found
 
     def _local_wishes(self) -> list[Wish]:

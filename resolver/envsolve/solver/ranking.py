@@ -40,9 +40,10 @@ def _series_ranked(axis: Axis, era: date | None) -> list[int]:
     """Newest series first; with an era, the newest that was out by then first, and after those the earliest since."""
     if era is None:
         return _ranked(axis, _series)
-    first: dict[tuple[int, ...], date] = {}
+    days: dict[tuple[int, ...], list[date]] = {}
     for build in axis.values:
-        first[_series(build)] = min(build.released, first.get(_series(build), build.released))
+        days.setdefault(_series(build), []).extend([build.released] if build.released else [])
+    first = {series: min(known, default=date.min) for series, known in days.items()}  # of unknown day: the oldest
     then = sorted((s for s, day in first.items() if day <= era), reverse=True)
     order = {s: i for i, s in enumerate([*then, *sorted(s for s, day in first.items() if day > era)], 1)}
     return [0 if build is axis.absent else order[_series(build)] for build in axis.values]

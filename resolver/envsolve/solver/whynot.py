@@ -138,12 +138,23 @@ def wish_reason(question: Question, wish: Wish) -> Reason:
         "python": f"you asked for --python {request.python}",
         "os": f"you asked for --os {request.os}",
         "gpu": "you asked for --require-gpu" if request.require_gpu else "the GPU is to be used",
-        "as_of": f"you asked for --as-of {request.as_of}",
+        "as_of": f"you asked for --as-of {request.as_of}{_undated(question, name)}",
         "local": "--backend local has this machine's Pythons and C library, and no CUDA of its own",
         "driver": f"the driver is {host.driver}",
     }[kind]
     fact = "host" if kind == "driver" else "request"
     return Reason(axis=name or kind, fact=fact, text=text, source=SOURCES[fact], how="given")
+
+
+def _undated(question: Question, name: str) -> str:
+    """What keeps a release out of every such wish: that nobody states its day."""
+    if name not in question.frameworks:
+        return ""
+    axis = question.world.axes[f"framework:{name}"]
+    named = next((w.mask for w in question.wishes if w.name == f"version:{name}"), axis.mask(lambda _: True))
+    asked = [b for i, b in enumerate(axis.values) if named >> i & 1 and b is not axis.absent]
+    unknown = next((b for b in asked if b.released is None), None)
+    return f"; the day of {build_id(unknown)} is unknown" if unknown else ""
 
 
 # -- ways out ------------------------------------------------------------------------------------------------
