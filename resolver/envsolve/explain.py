@@ -26,6 +26,7 @@ KINDS = {
     "gpus": "on one GPU alone",
     "python": "another Python",
     "os": "another OS",
+    "python_image": "a newer Python, copied from its own image",
 }
 """What an alternative differs by, in words."""
 
@@ -112,7 +113,8 @@ def _chosen(solution: Solution, stack: Stack, paint: Sources) -> list[str]:
         )
         colour = YELLOW
     lines.append(_field(paint, "Verdict", paint(verdict, colour)))
-    lines.append(_field(paint, "Base", stack.base_image))
+    copied = f", with the Python of {stack.python_image}" if stack.python_image else ""
+    lines.append(_field(paint, "Base", stack.base_image + copied))
     if gpu is not None:
         lines += _unmet(gpu, paint)
     elif stack.device == "gpu":

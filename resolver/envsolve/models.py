@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -33,7 +33,18 @@ class Target(Frozen):
     origin: str | None = Field(None, description="file:line when it was read from a file")
 
 
-class Request(Frozen):
+class Lean(Frozen):
+    """A value whose rarely used fields (``_rare``) are left out of a document where they hold nothing."""
+
+    _rare: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        return {name: value for name, value in values.items() if value or name not in self._rare}
+
+
+class Request(Lean):
     """What the user asked for. Nothing here is ever changed silently."""
 
     targets: tuple[Target, ...]
@@ -49,12 +60,7 @@ class Request(Frozen):
         (), description="files of the user's own facts, as typed; left out when there are none"
     )
 
-    @model_serializer(mode="wrap")
-    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        values: dict[str, Any] = handler(self)
-        if not self.facts:
-            values.pop("facts", None)
-        return values
+    _rare = ("facts",)
 
 
 class Gpu(Frozen):
@@ -115,8 +121,10 @@ class FrameworkChoice(Frozen):
     build: str = Field(description="the build's id in the database")
 
 
-class Stack(Frozen):
+class Stack(Lean):
     """One value per axis: a complete, working combination."""
+
+    _rare = ("python_image",)
 
     device: Device
     verdict: Verdict
@@ -129,6 +137,9 @@ class Stack(Frozen):
     os: str
     glibc: str
     base_image: str
+    python_image: str | None = Field(
+        None, description="image whose Python is copied onto the base image; left out when that has its own"
+    )
     driver_min: str | None = None
     reasons: tuple[Reason, ...] = ()
     warnings: tuple[StackWarning, ...] = ()
@@ -138,7 +149,9 @@ class Stack(Frozen):
 class Alternative(Stack):
     """A stack that is the best of its kind, and what it costs against the chosen one."""
 
-    axis: str = Field(description="what it differs by: 'cpu', 'substitute', 'jit', 'release', 'gpus', 'python', 'os'")
+    axis: str = Field(
+        description="what it differs by: 'cpu', 'substitute', 'jit', 'release', 'gpus', 'python', 'os', 'python_image'"
+    )
     costs: tuple[str, ...] = Field(description="each a sentence part, as 'Python 3.5 rather than 3.6'")
 
 
@@ -201,8 +214,10 @@ class LockedPackage(Frozen):
     yanked: str | None = Field(None, description="the index's text when the file was yanked later")
 
 
-class LockedImage(Frozen):
+class LockedImage(Lean):
     """The base image, as a dated fact, with what a Dockerfile must do to make a Python of it."""
+
+    _rare = ("python_image", "python_digest")
 
     reference: str
     digest: str | None = None
@@ -210,6 +225,10 @@ class LockedImage(Frozen):
     python_packages: tuple[str, ...] = Field(
         (), description="apt packages that bring the Python when the image has none"
     )
+    python_image: str | None = Field(
+        None, description="image whose Python, in /usr/local, is copied onto this one; left out when there is none"
+    )
+    python_digest: str | None = Field(None, description="of that image, when known; left out when not")
     executable: str = Field("python", description="name of the interpreter in the image")
     apt_keys: tuple[str, ...] = Field((), description="URLs of apt signing keys to trust")
     apt_repositories: tuple[str, ...] = Field((), description="extra apt source lines, e.g. NVIDIA's for CUDA 8")

@@ -106,7 +106,9 @@ def _missing(lock: Lock, apt: Sequence[str]) -> tuple[str, ...]:
     if lock.request.backend == "local":
         return ()
     names = tuple(dict.fromkeys(apt))
-    return (f"the base image {lock.image.reference}", *((f"apt packages {', '.join(names)}",) if names else ()))
+    copied = (f"the image {lock.image.python_image}",) if lock.image.python_image else ()
+    packages = (f"apt packages {', '.join(names)}",) if names else ()
+    return (f"the base image {lock.image.reference}", *copied, *packages)
 
 
 def _tools(lock: Lock) -> tuple[Tool, ...]:

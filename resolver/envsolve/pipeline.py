@@ -122,8 +122,10 @@ def prepare(
 
 
 def _pinned(lock: Lock) -> Lock:
-    """The lock with its base image's digest, when a container engine answers that has the image."""
-    if lock.host.engine is None or lock.image.digest is not None or lock.request.backend == "local":
+    """The lock with the digests of its images, when a container engine answers that has them."""
+    image = lock.image
+    known = image.digest is not None and (image.python_image is None or image.python_digest is not None)
+    if lock.host.engine is None or known or lock.request.backend == "local":
         return lock
     from envsolve.engine import select
     from envsolve.engine.docker import DockerEngine
@@ -131,12 +133,15 @@ def _pinned(lock: Lock) -> Lock:
     with suppress(EnvsolveError):  # an engine in trouble is no trouble of the lock's
         engine = select(lock.request.backend)
         if isinstance(engine, DockerEngine):
-            return _with_digest(lock, engine.base_digest(lock.image.reference))
+            digest = image.digest or engine.base_digest(image.reference)
+            copied = image.python_digest or (image.python_image and engine.base_digest(image.python_image))
+            return _with_digests(lock, digest, copied)
     return lock
 
 
-def _with_digest(lock: Lock, digest: str | None) -> Lock:
-    return lock.model_copy(update={"image": lock.image.model_copy(update={"digest": digest})})
+def _with_digests(lock: Lock, digest: str | None, python_digest: str | None) -> Lock:
+    update = {"digest": digest, "python_digest": python_digest}
+    return lock.model_copy(update={"image": lock.image.model_copy(update=update)})
 
 
 def _locked(
@@ -205,7 +210,12 @@ def relock(
         raise NoCombinationError("the database now knows no combination for the request of this lock")
     again = _locked(solution, facts, offline, lock.as_of, talk, upgrades, prefer)
     # What was pinned stays pinned, and an image that has come since makes no lock stale.
-    return _with_digest(again, lock.image.digest) if again.image.reference == lock.image.reference else again
+    old, new = lock.image, again.image
+    return _with_digests(
+        again,
+        old.digest if new.reference == old.reference else new.digest,
+        old.python_digest if new.python_image == old.python_image else new.python_digest,
+    )
 
 
 def check_lock(lock: Lock, again: Lock, fates: Sequence[Change] = ()) -> None:
@@ -263,11 +273,12 @@ class Outcome:
 
 def build(
     folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, prefix: Path | None = None,
-    base: str | None = None,
+    base: str | None = None, python_image: str | None = None,
 ) -> tuple[Engine, Built]:  # fmt: skip
     """Build a folder with the engine that the lock's request names, or ``backend``, or the one that answers.
 
-    ``base``: the image to build on in place of the lock's. Raises NotReadyError (no engine), BuildError or UsageError.
+    ``base``: the image to build on in place of the lock's; ``python_image``: the one to copy the Python from in place
+    of the lock's. Raises NotReadyError (no engine), BuildError or UsageError.
     """
     from envsolve.engine import select
     from envsolve.engine.last import remember
@@ -277,7 +288,7 @@ def build(
     if base and engine.name == "local":
         hints = (f"envsolve build {folder} --backend docker",)
         raise UsageError("a local environment has no base image", hints=hints, code="contradictory-options")
-    built = engine.build(folder, lock, replace(_settings(prefix), base=base), talk)
+    built = engine.build(folder, lock, replace(_settings(prefix), base=base, python_image=python_image), talk)
     remember(lock, engine.name, prefix)
     return engine, built
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 UID = 1000
 """User of the image: numeric, so that Kubernetes can see that it is not root."""
 
+COPIED_LIBRARIES = "/usr/local/lib/envsolve"
+"""Where the libraries of a copied Python lie, those that the system lacks."""
+
 _PIP, _TOOLS, _WHEELS, _SDISTS = "phases/0-pip.txt", "phases/1-tools.txt", "phases/2-wheels.txt", "phases/3-sdists-"
 
 
@@ -93,6 +96,9 @@ class Plan:
     """Whether the files lie beside the Dockerfile, so that pip asks no index."""
     foundation: Foundation | None = None
     """The image of the stage ``base``, and of what the stage ``build`` starts from, where they are vendored."""
+    python_image: str | None = None
+    """The image whose Python is copied, with its digest when known."""
+    copied_libraries: str = COPIED_LIBRARIES
     uid: int = UID
     probe_directory: str = PROBE_DIRECTORY
 
@@ -222,7 +228,8 @@ def _plan(lock: Lock, digest: str) -> Plan:
     get_pip = checked("address", repairs.get_pip) if repairs.get_pip else None
     apt += [checked("apt package", p) for p in repairs.packages if p not in apt]
     official = not (image.python_packages or image.preinstalled)
-    base = f"{reference}@{checked('image digest', image.digest)}" if image.digest else reference
+    base = _pinned(reference, image.digest)
+    copied = checked("image reference", image.python_image) if image.python_image else None
     more = ("ca-certificates", "curl") if get_pip else ()
     build_apt = [checked("apt package", p) for p in (*lock.build_packages, *more) if p not in apt]
     archive = checked("host", image.archive) if image.archive and "archive" in repairs.steps else None
@@ -253,7 +260,12 @@ def _plan(lock: Lock, digest: str) -> Plan:
         default_index=checked("address", image.default_index)
         if image.default_index and "default-index" in repairs.steps
         else None,
+        python_image=_pinned(copied, image.python_digest) if copied else None,
     )
+
+
+def _pinned(reference: str, digest: str | None) -> str:
+    return f"{reference}@{checked('image digest', digest)}" if digest else reference
 
 
 def _vendored(plan: Plan, vendored: Vendored | None) -> Plan:
@@ -262,7 +274,7 @@ def _vendored(plan: Plan, vendored: Vendored | None) -> Plan:
     plan = replace(plan, vendored=True, default_index=None)
     if vendored.foundation is None:
         return plan
-    return replace(plan, foundation=vendored.foundation, archive=None, keys=[], build_apt=[])
+    return replace(plan, foundation=vendored.foundation, archive=None, keys=[], build_apt=[], python_image=None)
 
 
 def _environment(variables: dict[str, str]) -> Pairs:

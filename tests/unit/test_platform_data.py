@@ -18,6 +18,7 @@ from envsolve.gpus import parse_gpu
 from envsolve.lint import lint
 from envsolve.matrices import Facts, load
 from envsolve.solver.verdict import on_gpu
+from envsolve.solver.world import version_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -213,7 +214,12 @@ def test_each_tensorflow_finds_its_cuda_and_cudnn(cuda: str, cudnn: str, newer: 
 def test_each_python_has_an_image_of_its_last_patch_release(python: str, facts: Facts) -> None:
     images = [image for image in facts.images.values() if image.reference.startswith(f"python:{python}.")]
     assert images
-    assert {image.python for image in images} == {facts.pythons[python].full}
+    last = facts.pythons[python].full
+    newest = [version_key(facts.systems[i.os].glibc) for i in images if i.python == last]
+    assert newest
+    # An older patch release only where the last one has no image that old: for its Python to be copied from.
+    older = [version_key(facts.systems[i.os].glibc) for i in images if i.python != last]
+    assert all(glibc < min(newest) for glibc in older)
 
 
 def test_an_image_with_cuda_is_for_a_cudnn_that_exists_for_it(facts: Facts) -> None:

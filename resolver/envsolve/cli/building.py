@@ -40,12 +40,13 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Build a folder that envsolve wrote, and smoke-test it."""
-    from envsolve.engine.basing import stand_in
+    from envsolve.engine.basing import python_stand_in, stand_in
 
     lock = lock_of(folder)
     other = stand_in(lock, base, registry_mirror)
     with_document("envsolve/build-1", json, lambda document: build_and_smoke(
-        Path(folder), lock, backend_named(backend, prefix), prefix, document, json, Talk(quiet), other
+        Path(folder), lock, backend_named(backend, prefix), prefix, document, json, Talk(quiet), other,
+        python_stand_in(lock, registry_mirror),
     ))  # fmt: skip
 
 

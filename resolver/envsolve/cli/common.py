@@ -16,12 +16,14 @@ from envsolve.talk import Talk
 
 def build_and_smoke(
     folder: Path, lock: Any, backend: str | None, prefix: str | None, document: dict[str, Any], json: bool, talk: Talk,
-    base: str | None = None,
+    base: str | None = None, python_image: str | None = None,
 ) -> None:  # fmt: skip
     """Build a folder, run its smoke test and report; ``document`` gains what was done."""
     from envsolve import pipeline
 
-    engine, built = pipeline.build(folder, lock, talk, backend=backend, prefix=path_of(prefix), base=base)
+    engine, built = pipeline.build(
+        folder, lock, talk, backend=backend, prefix=path_of(prefix), base=base, python_image=python_image
+    )
     report(pipeline.run_smoke(engine, built, lock, folder, talk), document, json)
 
 

@@ -41,6 +41,8 @@ class BuildSettings:
     """Replace an environment of another lock at the local engine's prefix; never files it did not make."""
     base: str | None = None
     """The image to build on in place of the lock's; in no lock, and said by labels of the image."""
+    python_image: str | None = None
+    """The image to copy the Python from in place of the lock's, where one is copied."""
     container: ContainerSettings = field(default_factory=ContainerSettings)
     prefix: Path | None = None
     """Where the local engine makes the environment (``--prefix``); None: its own cache folder."""

@@ -33,6 +33,13 @@ def stand_in(lock: Lock, base: str | None, mirror: str | None) -> str | None:
     return None
 
 
+def python_stand_in(lock: Lock, mirror: str | None) -> str | None:
+    """The image to copy the Python from, when it is not the lock's own; of a ``mirror`` that ``stand_in`` took."""
+    if mirror is None or lock.image.python_image is None:
+        return None
+    return mirrored(lock.image.python_image, lock.image.python_digest, mirror.removeprefix("https://").rstrip("/"))
+
+
 def mirrored(reference: str, digest: str | None, host: str) -> str:
     """The name of a Docker Hub image's copy on a mirror: the same path.
 

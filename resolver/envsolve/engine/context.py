@@ -119,6 +119,12 @@ def build_arguments(settings: ContainerSettings) -> dict[str, str]:
     return {name: value for name, value in arguments.items() if value}
 
 
+def images_given(settings: BuildSettings) -> dict[str, str]:
+    """Build arguments: the images to take in place of the lock's."""
+    given = {"BASE": settings.base, "PYTHON_IMAGE": settings.python_image}
+    return {name: reference for name, reference in given.items() if reference}
+
+
 def _default_index() -> str:
     from pip._internal.models.index import PyPI
 

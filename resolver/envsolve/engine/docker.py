@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.engine.buildx import Buildx
-from envsolve.engine.context import BuildLog, build_arguments, fingerprint, secrets, staged
+from envsolve.engine.context import BuildLog, build_arguments, fingerprint, images_given, secrets, staged
 from envsolve.engine.detect import Endpoint
 from envsolve.engine.failures import build_failure, start_failure
 from envsolve.errors import EnvsolveError, NotReadyError, UsageError
@@ -77,7 +77,7 @@ class DockerEngine:
                 code="contradictory-options",
             )
         with staged(folder, settings) as context:
-            labels = _labels(fingerprint(context), settings.base)
+            labels = _labels(fingerprint(context), settings)
             there = None if settings.no_cache or settings.pull else self._built(tag, labels)
             if there is not None:
                 talk.say(f"{self.name}: {tag} is there, made of these files")
@@ -98,7 +98,7 @@ class DockerEngine:
             talk.say(f"note: {note}")
         for note in fitting(lock).notes:
             talk.warn(note)
-        arguments = build_arguments(settings.container) | ({"BASE": settings.base} if settings.base else {})
+        arguments = build_arguments(settings.container) | images_given(settings)
         buildx = Buildx.found(self.endpoint) if self.name == "docker" else None
         build = buildx.build if buildx else self._classic
         log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
@@ -336,13 +336,14 @@ class DockerEngine:
             ) from error
 
 
-def _labels(made_of: str, base: str | None) -> dict[str, str]:
+def _labels(made_of: str, settings: BuildSettings) -> dict[str, str]:
     """What the image is made of. Another base than the lock's takes the place of what the Dockerfile says of that."""
-    if base is None:
+    given = images_given(settings)
+    if not given:
         return {_MADE_OF: made_of}
-    name, _, digest = base.partition("@")
+    name, _, digest = (settings.base or "").partition("@")
     known = {"org.opencontainers.image.base.name": name, "org.opencontainers.image.base.digest": digest}
-    return {_MADE_OF: f"{made_of} on {base}", **known}
+    return {_MADE_OF: f"{made_of} on {' with the Python of '.join(given.values())}", **(known if name else {})}
 
 
 class _Running:

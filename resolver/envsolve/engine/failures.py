@@ -58,12 +58,14 @@ def build_failure(lines: Sequence[str], message: str, lock: Lock, log: Path, eng
     whole = f"less {log}"
     text = "\n".join((*lines[-60:], message))
     image = lock.image.reference
+    if lock.image.python_image and lock.image.python_image.rpartition("/")[2].partition("@")[0] in message:
+        image = lock.image.python_image
     if _FULL.search(text):
         hints = (f"{engine} system df", f"{engine} builder prune   # gives up the build cache", whole)
         return NotReadyError("the disk is full: the build was given up", facts=facts, hints=hints, code="disk-full")
     if (repair := of_failed_pull(message)) is not None:
         return NotReadyError(
-            f"the base image {image} cannot be pulled: {repair.why}",
+            f"the image {image} cannot be pulled: {repair.why}",
             facts=(message.strip()[:400],),
             hints=((repair.fix or whole).replace("{image}", image), "envsolve build DIR --base IMAGE"),
             code="image-format",
@@ -76,7 +78,7 @@ def build_failure(lines: Sequence[str], message: str, lock: Lock, log: Path, eng
             else "is not here, and its registry was not reached"
         )
         return NotReadyError(
-            f"the base image {image} {what}",
+            f"the {'base ' if image == lock.image.reference else ''}image {image} {what}",
             facts=(message.strip()[:400],),
             hints=(f"{engine} pull {image}", "envsolve doctor"),
             code="no-base-image",

@@ -91,6 +91,9 @@ class Image(Row):
     last_seen: date | None = None
     digest: str | None = None
     python: str | None = Field(None, description="full version when the image ships one in /usr/local, e.g. '3.6.15'")
+    python_glibc: str | None = Field(
+        None, description="lowest glibc on which that Python runs elsewhere; null: unknown, so that of its OS"
+    )
     cuda: str | None = None
     cudnn: str | None = None
     cuda_source: Literal["image", "apt"] | None = None

@@ -32,17 +32,28 @@ def python_release(stack: Stack, facts: Facts) -> PythonRelease:
     return facts.pythons[stack.python]
 
 
+def python_image(stack: Stack, facts: Facts) -> Image | None:
+    """The image that the Python is copied from. Raises DatabaseError when the database has it no more."""
+    if stack.python_image is None:
+        return None
+    row = facts.images.get(stack.python_image)
+    if row is None:
+        raise DatabaseError(f"the database has no image {stack.python_image}")
+    return row
+
+
 def stale_pip(stack: Stack, facts: Facts) -> bool:
     """Whether the pip of the image is so old that the index it asks by default is gone."""
-    system = None if find_image(stack, facts).python else _system_python(stack, facts)
+    system = None if find_image(stack, facts).python or stack.python_image else _system_python(stack, facts)
     return system is not None and system.pip_index_gone
 
 
 def make_target(stack: Stack, facts: Facts, machine: str) -> Target:
     """The Python of the image: its patch release, wheel ABI and the glibc of its OS."""
     release = python_release(stack, facts)
+    row = python_image(stack, facts) or find_image(stack, facts)
     system = _system_python(stack, facts)
-    full = find_image(stack, facts).python or (system.full if system else release.full)
+    full = row.python or (system.full if system else release.full)
     return Target(full=full, abi=release.abi, glibc=stack.glibc, machine=machine)
 
 
@@ -50,13 +61,17 @@ def lock_image(stack: Stack, facts: Facts, provided: tuple[str, ...]) -> LockedI
     """The image, and what a Dockerfile must do to make a Python of it."""
     row = find_image(stack, facts)
     system = facts.systems.get(stack.os)
-    python = None if row.python else _system_python(stack, facts)
+    copied = python_image(stack, facts)
+    python = None if row.python or copied else _system_python(stack, facts)
     return LockedImage(
         reference=row.reference,
         digest=row.digest,
         last_seen=row.last_seen.isoformat() if row.last_seen else None,
         python_packages=python.packages if python else (),
-        executable=python.executable if python else "python",
+        python_image=copied.reference if copied else None,
+        python_digest=copied.digest if copied else None,
+        # By its version: a `python` that comes later with some package of the system must not take its place
+        executable=python.executable if python else f"python{stack.python}" if copied else "python",
         apt_keys=row.apt_keys,
         apt_repositories=row.apt_repositories,
         apt_pins=row.apt_pins,

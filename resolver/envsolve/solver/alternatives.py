@@ -30,6 +30,7 @@ def alternatives(question: Question, found: Answer, chosen: Stack) -> tuple[Alte
         _on_one_gpu(question, chosen),
         _elsewhere(question, found, "python"),
         _elsewhere(question, found, "os"),
+        _newer_python(question, found),
     )
     seen = [_essence(chosen)]
     kept = []
@@ -151,6 +152,20 @@ def _elsewhere(question: Question, found: Answer, name: str) -> Found:
         yield name, question.stack(other, question.request.model_copy(update=update))
 
 
+def _newer_python(question: Question, found: Answer) -> Found:
+    """The best stack whose Python is newer because it is copied, where the chosen one is the system's own."""
+    python, source, image = (question.world.axes[name] for name in ("python", "python_image", "image"))
+    if image.values[found.values[image.index]].python:
+        return
+    newer = Wish("python", python.index, (1 << found.values[python.index]) - 1)
+    same = [Wish(a, i.index, 1 << found.values[i.index]) for a in ("device", "image") if (i := question.world.axes[a])]
+    copied = Wish("copied", source.index, source.mask(lambda _: True))
+    other = question.problem.best([*question.wishes, *same, newer, copied])
+    if other is not None:
+        picked = python.values[other.values[python.index]]
+        yield "python_image", question.stack(other, question.request.model_copy(update={"python": picked}))
+
+
 # -- costs ---------------------------------------------------------------------------------------------------
 
 
@@ -174,6 +189,8 @@ def _costs(question: Question, axis: str, chosen: Stack, stack: Stack) -> Iterat
     if stack.python != chosen.python:
         ends = question.facts.pythons[stack.python].end_of_life
         yield f"Python {stack.python} rather than {chosen.python}" + (f", maintained until {ends}" if ends else "")
+    if stack.python_image and stack.python_image != chosen.python_image:
+        yield f"its Python is copied from {stack.python_image}, not tried with this base image"
     if stack.os != chosen.os:
         yield f"{stack.os} (glibc {stack.glibc}) rather than {chosen.os} (glibc {chosen.glibc})"
     yield from _image_cost(question.facts.images[stack.base_image], question.facts.images[chosen.base_image])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from envsolve import facts as schema
 from envsolve.models import Gpu
 from envsolve.prose import listed, plural
+from envsolve.solver.copied_python import add_copied_python_rules
 from envsolve.solver.finite import Mask
 from envsolve.solver.verdict import on_gpu, worst
 from envsolve.solver.world import CPU, LIBRARIES, NO_CUDA, World, at_least, build_id, minor, version_key
@@ -68,6 +69,7 @@ def pythons_of(world: World, row: schema.Image) -> Mask:
 
 def _images(world: World) -> None:
     image, os_, python, device = (world.axes[name] for name in ("image", "os", "python", "device"))
+    source = world.axes["python_image"]
 
     def pythons(row: schema.Image) -> Mask:
         return pythons_of(world, row)
@@ -84,7 +86,24 @@ def _images(world: World) -> None:
         about=_about_image,
         evidence="os",
     )
-    world.relate(image, python, pythons, pythons_text, about=_about_image, evidence="python")
+    world.relate(
+        image,
+        python,
+        lambda row: pythons(row) if row.python else None,
+        pythons_text,
+        about=_about_image,
+        evidence="python",
+    )
+    world.relate(
+        image,
+        python,
+        lambda row: None if row.python else pythons(row),
+        pythons_text,
+        about=_about_image,
+        evidence="python",
+        also=((source, source.nothing),),
+    )
+    add_copied_python_rules(world)
     world.relate(
         image,
         device,

@@ -60,6 +60,7 @@ def levels(world: World, packages: dict[str, str], eras: dict[str, date]) -> dic
     frameworks = {n: axes[f"framework:{n}"] for n in packages}
     substitutes = {n: {s.build for s in world.facts.framework(n).substitutes} for n in packages}
     image, verdict, python, os_ = (axes[name] for name in ("image", "verdict", "python", "os"))
+    copied = axes["python_image"]
     named = {
         a.index: [0 if b.package == packages[n] else 1 if b.package == n else 2 for b in a.values]
         for n, a in frameworks.items()
@@ -73,6 +74,7 @@ def levels(world: World, packages: dict[str, str], eras: dict[str, date]) -> dic
         # Its CUDA is in its name: mxnet-cu92.
         "the variant that was named": {a: costs for a, costs in named.items() if a in variants},
         "a base image that still exists": {image.index: [IMAGE_COST[i.status] for i in image.values]},
+        "a Python of its own before a copied one": {copied.index: [int(v is not copied.absent) for v in copied.values]},
         **{_series_rule(n, eras): {a.index: _series_ranked(a, eras.get(n))} for n, a in frameworks.items()},
         "the newest Python": {python.index: _ranked(python)},
         "the newest OS release": {os_.index: _ranked(os_, lambda s: s.released)},
@@ -80,6 +82,7 @@ def levels(world: World, packages: dict[str, str], eras: dict[str, date]) -> dic
         "the package that was named": named,
         "the newest cuDNN and CUDA": {axes[name].index: _ranked(axes[name]) for name in ("cudnn", "cuda")},
         "the image that the database lists first": {image.index: _ranked(image)},
+        "the Python image that the database lists first": {copied.index: _ranked(copied)},
     }
     if world.host.driver:
         # Relaxed drivers: the host's own first, then the least change.

@@ -7,6 +7,7 @@ from typing import Any
 
 from envsolve import facts as schema
 from envsolve.models import FrameworkChoice, Reason, Stack, StackWarning
+from envsolve.solver.copied_python import glibc_floor
 from envsolve.solver.finite import Answer, Rule
 from envsolve.solver.world import CPU, LIBRARIES, NO_CUDA, World, build_id
 
@@ -34,11 +35,18 @@ def make_stack(world: World, frameworks: Sequence[str], found: Answer, command: 
         os=value["os"].name,
         glibc=value["os"].glibc,
         base_image=image.id,
+        python_image=donor.id if (donor := _donor(value)) else None,
         driver_min=toolkit.driver_min if toolkit else None,
         reasons=_reasons(world, found),
         warnings=tuple(_warnings(world, value, image, substituted)),
         command=command,
     )
+
+
+def _donor(value: dict[str, Any]) -> schema.Image | None:
+    """The image that the Python is copied from, if it is."""
+    found: schema.Image | str = value["python_image"]
+    return None if isinstance(found, str) else found
 
 
 def _backend_first(frameworks: Sequence[str], value: dict[str, Any]) -> list[str]:
@@ -100,7 +108,19 @@ def _warnings(
             "gone": f"{image.reference} is gone from its registry",
         }[image.status]
         found.append(StackWarning(code=f"image-{image.status}", text=text, source=source))
+    if donor := _donor(value):
+        found.append(_copied(world, value["os"], donor))
     return found
+
+
+def _copied(world: World, system: schema.System, donor: schema.Image) -> StackWarning:
+    text = (
+        f"the Python {donor.python} of {donor.reference} is copied onto {system.name}: built on {donor.os}, it needs "
+        f"glibc {glibc_floor(world.facts, donor)}, and {system.name} has {system.glibc}; the libraries that "
+        f"{system.name} lacks come with it. Not tried with these images"
+    )
+    row = world.facts.evidence(donor, "python_glibc" if donor.python_glibc else "python")
+    return StackWarning(code="python-copied", text=text, source=row.source)
 
 
 def _gpu_warnings(world: World, value: dict[str, Any]) -> list[StackWarning]:

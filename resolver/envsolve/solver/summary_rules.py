@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from envsolve import facts as schema
 from envsolve.prose import listed
+from envsolve.solver.copied_python import copied_pythons
 from envsolve.solver.finite import Mask
 from envsolve.solver.platform_rules import pythons_of
 from envsolve.solver.world import Axis, World
@@ -21,11 +22,11 @@ def add_summary_rules(world: World) -> None:
     images: Images = world.axes["image"].values
     system = [i for i in images if i.cuda and i.cudnn and i.cuda_source and not i.framework]
     pythons = {i.id: pythons_of(world, i) for i in images}
+    given = {i.id: 0 if i.python else copied_pythons(world, world.facts.systems[i.os]) for i in images}
     os_, python, cudnn = (world.axes[name] for name in ("os", "python", "cudnn"))
 
-    def python_names(rows: Images) -> str:
-        mask = _union(pythons[i.id] for i in rows)
-        return listed((p for p in reversed(python.values) if mask & python.only(p)), most=14) or "of no known version"
+    def python_names(mask: Mask) -> str:
+        return listed((p for p in reversed(python.values) if mask & python.only(p)), most=14)
 
     def of_os(release: schema.System) -> Images:
         return [i for i in images if i.os == release.name]
@@ -36,10 +37,13 @@ def add_summary_rules(world: World) -> None:
     cuda, source = (world.axes[name] for name in ("cuda", "cuda_source"))
 
     def pythons_between(rows: Images) -> Mask:
-        return _union(pythons[i.id] for i in rows)
+        return _union(pythons[i.id] | given[i.id] for i in rows)
 
     def brings(what: str, rows: Images) -> str:
-        return f"the base images {what} bring Python {python_names(rows)}"
+        own = _union(pythons[i.id] for i in rows)
+        more = python_names(_union(given[i.id] for i in rows) & ~own)
+        copied = f", and {more} can be copied onto them" if more else ""
+        return f"the base images {what} bring Python {python_names(own) or 'of no known version'}{copied}"
 
     _summary(
         world, os_, python, of_os, pythons_between,

@@ -30,6 +30,8 @@ SOURCES = {
 NO_CUDA = "none"
 CPU = "cpu"
 UNKNOWN_DRIVER = "unknown"
+OWN_PYTHON = "own"
+"""No Python is copied: the image's own, or its OS release's, is used."""
 VERDICTS: tuple[str, ...] = (CPU, *SAFETY)
 
 
@@ -248,6 +250,8 @@ def empty_world(
     world.axis("python", sorted(facts.pythons, key=version_key, reverse=True))
     ids = {build_id(build) for name in frameworks for build in world.axes[f"framework:{name}"].values}
     world.axis("image", [i for i in facts.images.values() if i.framework is None or i.framework in ids])
+    donors = [i for i in facts.images.values() if i.python and i.status == "available" and not (i.cuda or i.framework)]
+    world.axis("python_image", [OWN_PYTHON, *donors]).absent = OWN_PYTHON
     world.axis("os", sorted(facts.systems.values(), key=lambda s: s.released, reverse=True))
     world.axis("device", ["gpu", "cpu"])
     world.axis("cuda", [*sorted(facts.toolkits, key=version_key, reverse=True), NO_CUDA])
