@@ -54,6 +54,12 @@ def check(stack, request, host):
     image, system = FACTS.images[stack.base_image], FACTS.systems[stack.os]
     assert image.os == stack.os
     pythons = [image.python] if image.python else [p.full for p in system.pythons]
+    if stack.python_image:
+        donor = FACTS.images[stack.python_image]
+        assert not (image.python or image.framework or donor.cuda or donor.framework)
+        assert numbers(system.glibc) >= numbers(donor.python_glibc or FACTS.systems[donor.os].glibc)
+        assert not any(numbers(p)[:2] == numbers(stack.python) for p in pythons)  # only where it has none of its own
+        pythons = [donor.python]
     assert any(numbers(p)[:2] == numbers(stack.python) for p in pythons)
     if stack.device == "gpu":
         assert host.gpus
