@@ -14,6 +14,8 @@ import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from envsolve.solver.proving import Contradiction
+
 Mask = int
 Domains = list[Mask]
 Table = list[tuple[Mask, Mask]]  # (values of x with the same row, values of y allowed with them)
@@ -127,12 +129,6 @@ class Problem:
                 found[v].append(rule)
         return found
 
-    def _uncompiled(self, rules: Sequence[Rule]) -> Tables:
-        """Rules as they are: for a question asked once, making tables would take longer than the answer."""
-        by_variable = self._by_variable(rules)
-        bound = [v for v in range(len(self.sizes)) if by_variable[v]]
-        return Tables([{} for _ in self.sizes], by_variable, bound)
-
     def _tables_for_all(self) -> Tables:
         if self._tables is None:
             self._tables = self._compile(self.rules, self.full)
@@ -180,11 +176,15 @@ class Problem:
                     changed.add(cut[0])
         return domains
 
-    def _start(self, wishes: Sequence[Wish], rules: Sequence[Rule] | None = None) -> tuple[Tables, Domains | None]:
+    def within(self, wishes: Sequence[Wish]) -> Domains:
+        """The values that these wishes leave."""
         domains = self.full
         for wish in wishes:
             domains[wish.variable] &= wish.mask
-        tables = self._tables_for_all() if rules is None else self._uncompiled(rules)
+        return domains
+
+    def _start(self, wishes: Sequence[Wish]) -> tuple[Tables, Domains | None]:
+        domains, tables = self.within(wishes), self._tables_for_all()
         if not all(domains):
             return tables, None
         return tables, self._propagate(tables, domains, set(range(len(self.sizes))))
@@ -221,7 +221,9 @@ class Problem:
 
     def feasible(self, wishes: Sequence[Wish], rules: Sequence[Rule] | None = None) -> bool:
         """Whether any answer exists (under a subset of the rules when given)."""
-        tables, domains = self._start(wishes, rules)
+        if rules is not None:
+            return Contradiction(self.within(wishes), rules).model(rule.id for rule in rules) is not None
+        tables, domains = self._start(wishes)
         return self._search(tables, domains)
 
     def _search(self, tables: Tables, domains: Domains | None) -> bool:
@@ -276,31 +278,9 @@ class Problem:
         """A minimal set of rules that contradicts these wishes; rules of higher ``weight`` are kept in preference.
 
         ``without``: ids of rules to leave out; empty when the wishes can hold without them.
-        Families of rules over the same variables are narrowed first: that is what keeps it in milliseconds.
         """
-        domains = self.full
-        for wish in wishes:
-            domains[wish.variable] &= wish.mask
-        families: dict[tuple[int, ...], list[Rule]] = {}
-        for rule in self.rules:
-            if rule.id in without:
-                continue
-            possible = all(domains[v] & mask for v, mask in rule.when)
-            if possible and domains[rule.then[0]] & ~rule.then[1]:
-                families.setdefault(rule.scope, []).append(rule)
-
-        def refuted(rules: Sequence[Rule]) -> bool:
-            return not self.feasible(wishes, rules)
-
-        def of(scopes: Sequence[tuple[int, ...]]) -> list[Rule]:
-            return [rule for scope in scopes for rule in families[scope]]
-
-        if without and not refuted(of(list(families))):
-            return []
-        scopes = sorted(families, key=lambda s: (-max(weight(r) for r in families[s]), len(s), s))
-        core = _quickxplain(scopes, lambda part: refuted(of(part)))
-        candidates = sorted(of(core), key=lambda r: -weight(r))
-        return _quickxplain(candidates, refuted)
+        rules = [rule for rule in self.rules if rule.id not in without]
+        return Contradiction(self.within(wishes), rules).proof(weight)
 
 
 def _steps(costs: Sequence[int]) -> list[tuple[int, Mask]]:
@@ -313,20 +293,3 @@ def _steps(costs: Sequence[int]) -> list[tuple[int, Mask]]:
 def _bound(levels: list[list[tuple[int, list[tuple[int, Mask]]]]], domains: Domains) -> tuple[int, ...]:
     """The lowest cost each level can still reach: never more than the truth, so the first answer is optimal."""
     return tuple(sum(next(cost for cost, mask in steps if domains[v] & mask) for v, steps in level) for level in levels)
-
-
-def _quickxplain(candidates: list, refuted: Callable[[list], bool]) -> list:  # type: ignore[type-arg]
-    """A minimal subset for which ``refuted`` still holds, preferring early candidates (Junker 2004)."""
-
-    def reduce(background: list, tested: bool, rest: list) -> list:  # type: ignore[type-arg]
-        if tested and refuted(background):
-            return []
-        if len(rest) == 1:
-            return rest
-        half = len(rest) // 2
-        first, second = rest[:half], rest[half:]
-        from_second = reduce(background + first, True, second)
-        from_first = reduce(background + from_second, bool(from_second), first)
-        return from_first + from_second
-
-    return reduce([], True, candidates) if candidates else []

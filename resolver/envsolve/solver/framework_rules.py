@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
+from operator import and_
 
 from envsolve import facts as schema
 from envsolve.models import Verdict
@@ -78,10 +79,17 @@ def _needs(world: World, fw: Axis) -> None:
         about=_about,
         evidence="devices",
     )
+
+    @cache
+    def with_libc(glibc: str | None, glibcxx: str | None, below: str | None) -> Mask | None:
+        if not (glibc or glibcxx or below):
+            return None
+        return os_.mask(lambda system: _libc_serves(system, glibc, glibcxx, below))
+
     world.relate(
         fw,
         os_,
-        lambda b: os_.mask(lambda system: _libc_serves(b, system)) if b.glibc or b.glibcxx or b.glibc_below else None,
+        lambda b: with_libc(b.glibc, b.glibcxx, b.glibc_below),
         libc_text,
         about=_about,
         evidence="glibc",
@@ -97,12 +105,13 @@ def _needs(world: World, fw: Axis) -> None:
     )
 
 
-def _libc_serves(build: schema.Build, system: schema.System) -> bool:
-    if build.glibc_below and version_key(system.glibc) >= version_key(build.glibc_below):
+def _libc_serves(system: schema.System, glibc: str | None, glibcxx: str | None, below: str | None) -> bool:
+    """Whether an OS release has at least this glibc and libstdc++, and not yet the glibc that refuses the build."""
+    if below and version_key(system.glibc) >= version_key(below):
         return False
-    if build.glibc and version_key(system.glibc) < version_key(build.glibc):
+    if glibc and version_key(system.glibc) < version_key(glibc):
         return False
-    return not (build.glibcxx and system.glibcxx and version_key(system.glibcxx) < version_key(build.glibcxx))
+    return not (glibcxx and system.glibcxx and version_key(system.glibcxx) < version_key(glibcxx))
 
 
 def _cpu_instructions(world: World, fw: Axis) -> None:
@@ -166,8 +175,11 @@ def _cudnn(world: World, fw: Axis) -> None:
     def right(build: schema.Build) -> Mask | None:
         if not build.cudnn or build.cuda_source != "system":
             return None
-        wanted = version_key(build.cudnn)[:2]
-        same_minor = build.cudnn_rule == "same-minor"
+        return serving(build.cudnn, build.cudnn_rule == "same-minor")
+
+    @cache
+    def serving(needed: str, same_minor: bool) -> Mask:
+        wanted = version_key(needed)[:2]
 
         def serves(version: str) -> bool:
             if version == NO_CUDA:
@@ -330,11 +342,13 @@ def _companion(world: World, name: str, other: str, rows: Sequence[schema.Pairin
     def mine(build: schema.Build) -> list[schema.Pairing]:
         return [p for p in rows if covers(p.versions, build.version)]
 
+    @cache
+    def within(versions: str) -> Mask:
+        return target.nothing | target.mask(lambda b: covers(versions, b.version))
+
     def fits(build: schema.Build) -> Mask | None:
-        limits = [p.other_versions for p in mine(build)]
-        if not limits:
-            return None
-        return target.nothing | target.mask(lambda b: all(covers(limit, b.version) for limit in limits))
+        limits = [within(p.other_versions) for p in mine(build)]
+        return reduce(and_, limits) if limits else None
 
     def text(builds: Builds) -> str:
         return said_of(builds, "works", f"with {listed(f'{other} {p.other_versions}' for p in mine(builds[0]))}")

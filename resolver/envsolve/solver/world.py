@@ -200,6 +200,7 @@ def build_id(build: schema.Build) -> str:
     return f"{build.package}=={build.version}"
 
 
+@cache
 def covers(specifier: str, version: str) -> bool:
     """Whether a PEP 440 specifier holds for a version, pre-releases included."""
     return _specifier(specifier).contains(parsed(version), prereleases=True)
