@@ -11,7 +11,7 @@ from envsolve.models import Verdict
 from envsolve.prose import builds_named, listed, said_of
 from envsolve.solver.finite import Mask
 from envsolve.solver.verdict import on_gpu, worst
-from envsolve.solver.world import NO_CUDA, Axis, World, at_least, build_id, covers, version_key
+from envsolve.solver.world import BROUGHT_BY, NO_CUDA, Axis, World, at_least, build_id, covers, version_key
 
 Builds = Sequence[schema.Build]
 
@@ -131,11 +131,6 @@ def _cpu_instructions(world: World, fw: Axis) -> None:
 
 def _cuda(world: World, fw: Axis) -> None:
     cuda, source, image = (world.axes[name] for name in ("cuda", "cuda_source", "image"))
-    brings = {
-        "system": source.only("image", "apt"),
-        "wheel": source.only("wheel"),
-        "image": source.only("image"),
-    }
     words = {
         "system": ("takes", "CUDA from the system"),
         "wheel": ("brings", "its own CUDA"),
@@ -153,7 +148,7 @@ def _cuda(world: World, fw: Axis) -> None:
     world.relate(
         fw,
         source,
-        lambda b: brings[b.cuda_source] if b.cuda_source else None,
+        lambda b: source.only(*BROUGHT_BY[b.cuda_source]) if b.cuda_source else None,
         lambda bs: said_of(bs, *words[bs[0].cuda_source or "system"]),
         about=_about,
         evidence="cuda_source",
@@ -205,7 +200,7 @@ def _cudnn(world: World, fw: Axis) -> None:
     )
 
 
-def _kernels(world: World, build: schema.Build) -> Verdict:
+def kernels(world: World, build: schema.Build) -> Verdict:
     """The framework's own kernels on every GPU of the host: the worst decides."""
     return worst(on_gpu(gpu.compute_capability, build.sass, build.ptx) for gpu in world.host.gpus)
 
@@ -219,7 +214,7 @@ def _gpu_code(world: World, fw: Axis) -> None:
             return f"what GPU code {named} holds is not known"
         said = said_of(builds, "holds", f"machine code for {listed(first.sass) or 'no GPU'}")
         ptx = f"PTX up to {first.ptx[-1]}" if first.ptx else "no PTX" if first.ptx == () else "PTX that is not known"
-        found = _kernels(world, first)
+        found = kernels(world, first)
         if found == "native":
             return f"{said}, which the {world.gpus} runs"
         if found == "jit":
@@ -229,7 +224,7 @@ def _gpu_code(world: World, fw: Axis) -> None:
     world.relate(
         fw,
         verdict,
-        lambda b: at_least(verdict, _kernels(world, b)) if b.cuda_source else None,
+        lambda b: at_least(verdict, kernels(world, b)) if b.cuda_source else None,
         text,
         about=lambda b: _about(b) if b.sass is not None else ("unknown", None),
         evidence="sass",

@@ -167,7 +167,10 @@ def _drivers(world: World) -> None:
         world.axes["cuda"],
         driver,
         new_enough,
-        lambda vs: f"CUDA {listed(vs)} needs driver {toolkits[vs[0]].driver_min} or newer",
+        lambda vs: (
+            f"CUDA {listed(vs)} {plural('needs') if len(vs) > 1 else 'needs'} driver"
+            f" {toolkits[vs[0]].driver_min} or newer"
+        ),
         about=lambda v: (f"cuda {v}", toolkits.get(v)),
         evidence="driver_min",
         also=world.gpu_only,

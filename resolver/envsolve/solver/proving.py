@@ -29,8 +29,11 @@ class Contradiction:
 
     def __init__(self, domains: Domains, rules: Iterable[Rule]) -> None:
         self.domains = domains
-        self.rules = {rule.id: rule for rule in rules if _matters(rule, domains)}
-        self._plain = {rule.id: _plain(rule, domains) for rule in self.rules.values()}
+        self.rules: dict[int, Rule] = {}
+        self._plain: dict[int, _Plain] = {}
+        for rule, plain in _within(domains, rules):
+            self.rules[rule.id] = rule
+            self._plain[rule.id] = plain
 
     # -- search ----------------------------------------------------------------------------------------------
 
@@ -155,13 +158,21 @@ class _Shrinking:
             self.needed |= {broken[0], *self.whole.broken_alone(model, broken[0], self.left)}
 
 
-def _matters(rule: Rule, domains: Domains) -> bool:
-    """Whether a rule can say anything within these domains."""
-    return bool(domains[rule.then[0]] & ~rule.then[1]) and all(domains[v] & mask for v, mask in rule.when)
-
-
-def _plain(rule: Rule, domains: Domains) -> _Plain:
-    return _Plain(rule.id, tuple((v, mask) for v, mask in rule.when if domains[v] & ~mask), *rule.then)
+def _within(domains: Domains, rules: Iterable[Rule]) -> Iterator[tuple[Rule, _Plain]]:
+    """The rules that can say anything within these domains, with what they say there."""
+    for rule in rules:
+        y, mask = rule.then
+        if not domains[y] & ~mask:
+            continue
+        when = []
+        for term in rule.when:
+            values = domains[term[0]]
+            if not values & term[1]:
+                break
+            if values & ~term[1]:
+                when.append(term)
+        else:
+            yield rule, _Plain(rule.id, tuple(when), y, mask)
 
 
 def _prefixes(ranked: Sequence[int], weights: Mapping[int, int]) -> Iterator[Sequence[int]]:

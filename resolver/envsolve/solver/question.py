@@ -19,7 +19,7 @@ from envsolve.solver.framework_rules import add_framework_rules
 from envsolve.solver.platform_rules import add_platform_rules
 from envsolve.solver.ranking import Level, levels, preferred_package
 from envsolve.solver.stack import make_stack
-from envsolve.solver.summary_rules import add_summary_rules
+from envsolve.solver.summary_rules import add_framework_summaries, add_summary_rules
 from envsolve.solver.whynot import why_not
 from envsolve.solver.world import CPU, World, build_id, covers, empty_world, matching, minor, parsed, version_key
 
@@ -74,6 +74,7 @@ class Question:
         add_summary_rules(world)
         for name in self.frameworks:
             add_framework_rules(world, name, self.frameworks)
+            add_framework_summaries(world, name)
         return world
 
     @cached_property

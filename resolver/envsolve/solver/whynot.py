@@ -84,7 +84,7 @@ def _proof(question: Question, clash: Sequence[Wish], wishes: Sequence[Wish], wi
     problem = question.problem
     others = [w for w in wishes if w.name.startswith(("version:", "exact:")) and w not in clash]
     about = [*clash, *others] if not without else list(clash)
-    rules = problem.prove(about, lambda rule: _plainness(question.world, rule), without)
+    rules = problem.prove(about, lambda rule: question.world.plainness[rule.id], without)
     return rules, _needed(question, rules, about)
 
 
@@ -102,7 +102,7 @@ def prove(question: Question, wishes: Sequence[Wish]) -> Core:
     """One proof that wishes cannot all be had, said with those of them that the user made and that it takes."""
     problem = question.problem
     about = list(wishes)
-    rules = problem.prove(about, lambda rule: _plainness(question.world, rule))
+    rules = problem.prove(about, lambda rule: question.world.plainness[rule.id])
     about = _needed(question, rules, about)
     alive = problem.full
     for wish in about:
@@ -117,13 +117,6 @@ def _said(question: Question, rules: Sequence[Rule], about: Sequence[Wish]) -> C
         alive[wish.variable] &= wish.mask
     reasons = [*(wish_reason(question, w) for w in about), *(question.world.reason(rule, alive) for rule in rules)]
     return tuple(dict.fromkeys(reasons))
-
-
-def _plainness(world: World, rule: Rule) -> int:
-    """Summaries and given facts make better sentences than measured ones, and those better than reported ones."""
-    if world.statements[rule.id].summary:
-        return 4
-    return {"given": 3, "verified": 3, "measured": 2, "documented": 1}.get(world.how(rule), 0)
 
 
 def wish_reason(question: Question, wish: Wish) -> Reason:

@@ -35,6 +35,8 @@ OWN_PYTHON = "own"
 VERDICTS: tuple[str, ...] = (CPU, *SAFETY)
 
 
+BROUGHT_BY = {"system": ("image", "apt"), "wheel": ("wheel",), "image": ("image",)}
+"""What a build says of where its CUDA comes from -> the values of the axis of that name."""
 LIBRARIES = {"cuda": "cuBLAS of CUDA", "cudnn": "cuDNN"}
 """CUDA's own libraries that are judged apart, by the axis whose release brings them."""
 
@@ -176,6 +178,12 @@ class World:
         statement = self.statements[rule.id]
         row = statement.subject(statement.values)[1]
         return "given" if row is None else self.facts.evidence(row, statement.evidence_field).how
+
+    @cached_property
+    def plainness(self) -> list[int]:
+        """By rule: summaries and given facts make better sentences than measured ones, those than reported ones."""
+        ranks: dict[str, int] = {"given": 3, "verified": 3, "measured": 2, "documented": 1}
+        return [4 if self.statements[rule.id].summary else ranks.get(self.how(rule), 0) for rule in self.rules]
 
     def reason(self, rule: Rule, alive: Sequence[Mask] | None = None) -> Reason:
         """The sentence of a rule, about the values still alive in the question."""
