@@ -274,13 +274,15 @@ class Problem:
         wishes: Sequence[Wish],
         weight: Callable[[Rule], int] = lambda _: 0,
         without: Collection[int] = (),
+        fewer_than: int | None = None,
     ) -> list[Rule]:
         """A minimal set of rules that contradicts these wishes; rules of higher ``weight`` are kept in preference.
 
-        ``without``: ids of rules to leave out; empty when the wishes can hold without them.
+        ``without``: ids of rules to leave out; empty when the wishes can hold without them. ``fewer_than``: a proof
+        of so many rules or more is of no use, and none is given.
         """
         rules = [rule for rule in self.rules if rule.id not in without]
-        return Contradiction(self.within(wishes), rules).proof(weight)
+        return Contradiction(self.within(wishes), rules).proof(weight, fewer_than)
 
 
 def _steps(costs: Sequence[int]) -> list[tuple[int, Mask]]:

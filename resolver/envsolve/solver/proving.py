@@ -8,6 +8,7 @@ too and asks for no search ("model rotation", Marques-Silva and Lynce 2011). Not
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -86,10 +87,11 @@ class Contradiction:
 
     # -- proof -----------------------------------------------------------------------------------------------
 
-    def proof(self, weight: Callable[[Rule], int]) -> list[Rule]:
+    def proof(self, weight: Callable[[Rule], int], fewer_than: int | None = None) -> list[Rule]:
         """A minimal set of the rules that cannot hold together, those of higher ``weight`` in preference.
 
-        Empty when they all can, or when the domains are empty without any.
+        Empty when they all can, when the domains are empty without any, or as soon as it is known to be not
+        ``fewer_than`` so many.
         """
         if self.model(self.rules) is not None or not all(self.domains):
             return []
@@ -100,10 +102,11 @@ class Contradiction:
         families: dict[tuple[int, ...], list[int]] = {}
         for id_ in shrinking.left:
             families.setdefault(self.rules[id_].scope, []).append(id_)
-        for scope in sorted(families, key=lambda s: (-max(weights[i] for i in families[s]), len(s), s), reverse=True):
-            shrinking.without(families[scope])
-        for id_ in reversed(shrinking.left):
-            shrinking.without([id_])
+        dearest = sorted(families, key=lambda s: (-max(weights[i] for i in families[s]), len(s), s), reverse=True)
+        for part in itertools.chain((families[scope] for scope in dearest), ([id_] for id_ in shrinking.ids())):
+            shrinking.without(part)
+            if fewer_than is not None and len(shrinking.needed) >= fewer_than:
+                return []
         return [self.rules[id_] for id_ in shrinking.left]
 
     def broken_alone(self, model: Domains, id_: int, among: Sequence[int]) -> Iterator[int]:
@@ -142,6 +145,10 @@ class _Shrinking:
         used: set[int] = set()
         self.whole.model(ids, used)
         return [id_ for id_ in ids if id_ in used]
+
+    def ids(self) -> Iterator[int]:
+        """What is left when this is asked first, the least preferred first."""
+        yield from reversed(self.left)
 
     def without(self, ids: Collection[int]) -> None:
         """Leave these out if the rest still contradicts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from functools import cached_property
@@ -14,7 +14,7 @@ from envsolve.errors import UsageError
 from envsolve.matrices import Facts
 from envsolve.models import Conflict, Core, Host, Request, Solution, Stack, Unmet
 from envsolve.solver.alternatives import alternatives
-from envsolve.solver.finite import Answer, Problem, Wish
+from envsolve.solver.finite import Answer, Problem, Rule, Wish
 from envsolve.solver.framework_rules import add_framework_rules
 from envsolve.solver.platform_rules import add_platform_rules
 from envsolve.solver.ranking import Level, levels, preferred_package
@@ -31,6 +31,8 @@ class Question:
     request: Request
     host: Host
     facts: Facts
+    proved: dict[tuple[frozenset[Wish], frozenset[int]], list[Rule]] = field(default_factory=dict, repr=False)
+    """Proofs found before: wishes, and rules left out -> rules."""
 
     @cached_property
     def frameworks(self) -> list[str]:
@@ -74,7 +76,9 @@ class Question:
         add_summary_rules(world)
         for name in self.frameworks:
             add_framework_rules(world, name, self.frameworks)
+            before = len(world.rules)
             add_framework_summaries(world, name)
+            world.of_builds.update(range(before, len(world.rules)))
         return world
 
     @cached_property

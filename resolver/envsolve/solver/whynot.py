@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from envsolve.commands import accepting, command_line, pinned
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LEAST_CHANGE = ("exact", "native", "as_of", "os", "python", "gpu", "local", "driver", "version")
 """Kinds of wish from the cheapest to give up to the dearest."""
+FEW = 3
+"""Rules in a proof that is short enough: no other is looked for."""
 MOST_PROOFS = 3
 """Proofs that share no fact, for one clash of wishes: more would not be read."""
 
@@ -81,11 +83,23 @@ def _proof(question: Question, clash: Sequence[Wish], wishes: Sequence[Wish], wi
 
     What may stand in for a release is left out of the sentences unless its exclusion is part of the clash.
     """
-    problem = question.problem
     others = [w for w in wishes if w.name.startswith(("version:", "exact:")) and w not in clash]
     about = [*clash, *others] if not without else list(clash)
-    rules = problem.prove(about, lambda rule: question.world.plainness[rule.id], without)
+    rules = _fewest(question, about, without)
     return rules, _needed(question, rules, about)
+
+
+def _fewest(question: Question, about: Sequence[Wish], without: Collection[int]) -> list[Rule]:
+    """The shorter of two proofs: with what all builds of a framework have between them, and of the builds alone."""
+    key = frozenset(about), frozenset(without)  # clashes differ in wishes that end in the same question
+    if key not in question.proved:
+        world, prove = question.world, question.problem.prove
+        found = prove(about, lambda rule: world.plainness[rule.id], without)
+        if len(found) > FEW:
+            alone = {*without, *world.of_builds}
+            found = prove(about, lambda rule: world.plainness[rule.id], alone, len(found)) or found
+        question.proved[key] = found
+    return question.proved[key]
 
 
 def _needed(question: Question, rules: Sequence[Rule], about: Sequence[Wish]) -> list[Wish]:
@@ -100,11 +114,10 @@ def _needed(question: Question, rules: Sequence[Rule], about: Sequence[Wish]) ->
 
 def prove(question: Question, wishes: Sequence[Wish]) -> Core:
     """One proof that wishes cannot all be had, said with those of them that the user made and that it takes."""
-    problem = question.problem
     about = list(wishes)
-    rules = problem.prove(about, lambda rule: question.world.plainness[rule.id])
+    rules = _fewest(question, about, ())
     about = _needed(question, rules, about)
-    alive = problem.full
+    alive = question.problem.full
     for wish in about:
         alive[wish.variable] &= wish.mask
     made = [wish_reason(question, w) for w in about if w in question.wishes]

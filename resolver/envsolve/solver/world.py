@@ -115,6 +115,8 @@ class World:
     rules: list[Rule] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     unmeasured: set[tuple[str, str]] = field(default_factory=set)
+    of_builds: set[int] = field(default_factory=set)
+    """Ids of the rules that sum up a framework's builds."""
 
     @property
     def gpu_only(self) -> tuple[tuple[Axis, Mask], ...]:
