@@ -52,3 +52,10 @@ def pytest_runtest_setup(item):
     for name, missing in NEEDS.items():
         if item.get_closest_marker(name) and (reason := missing()):
             pytest.skip(reason)
+
+
+def pytest_collection_modifyitems(items):
+    """With -n: what builds on the engine or from old Pythons stays together, the rest goes wherever there is room."""
+    for item in items:
+        if item.get_closest_marker("docker") or item.get_closest_marker("local"):
+            item.add_marker(pytest.mark.xdist_group("builds"))
