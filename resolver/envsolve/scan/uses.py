@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
 
 from envsolve.scan.python2 import Mark, parse
 
@@ -204,7 +202,7 @@ class _Reader:
             for child, inner in _children(node):
                 self._visit(child, hidden, guarded or inner)
             return
-        for field_name in _fields(kind):
+        for field_name in _FIELDS[kind]:
             value = getattr(node, field_name)
             if value.__class__ is list:
                 for child in value:
@@ -222,11 +220,16 @@ _WORDS = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "type_comment", "ki
 """Fields that hold no node, or only the name of an operator."""
 
 
-@cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    """The fields of a kind of node that may hold nodes. Most of a scan is spent in walking trees."""
-    return tuple(name for name in kind._fields if name not in _WORDS)
+class _Fields(dict[type, tuple[str, ...]]):
+    """Kind of node -> its fields that may hold nodes. Most of a scan is spent in walking trees."""
 
+    def __missing__(self, kind: type) -> tuple[str, ...]:
+        names: tuple[str, ...] = getattr(kind, "_fields", ())
+        found = self[kind] = tuple(name for name in names if name not in _WORDS)
+        return found
+
+
+_FIELDS = _Fields()
 
 _SIMPLE = frozenset(
     {
@@ -267,7 +270,7 @@ def _children(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
             yield child, False
         return
     asks = isinstance(node, (ast.If, ast.IfExp)) and _asks_version(node)
-    for name in _fields(type(node)):
+    for name in _FIELDS[type(node)]:
         value = getattr(node, name, None)
         if isinstance(value, list):
             for child in value:
@@ -309,7 +312,7 @@ def _under(node: ast.AST) -> Iterator[ast.AST]:
         yield node
         if type(node) is ast.Name or type(node) in _LEAVES:
             continue
-        for name in _fields(type(node)):
+        for name in _FIELDS[type(node)]:
             value = getattr(node, name, None)
             if value.__class__ is list:
                 stack += [child for child in value if isinstance(child, ast.AST)]
