@@ -279,6 +279,16 @@ def test_a_quotient_that_counts_is_of_python_2(text, found):
     assert ("quotient as a whole number" in [mark.what for mark in read_source(text).marks]) == found
 
 
+@pytest.mark.parametrize("name", ["tensorflow", "keras", "torch"])
+def test_undated_code_gets_a_release_of_the_first_years_of_its_series(tmp_path, facts, name):
+    scan = scanned(tmp_path, facts, main_py=f"import {name}\n")
+    major, minor = scan.starts[name].split(".")[:2]
+    builds = [b for b in facts.framework(name).builds if b.version.startswith(f"{major}.") and b.origin == "index"]
+    started = min(b.released for b in builds)
+    assert int(major) == 1
+    assert min(b.released for b in builds if b.version.startswith(f"{major}.{minor}.")).year <= started.year + 3
+
+
 def test_code_that_no_release_has_a_python_for_is_a_conflict(tmp_path, facts):
     scan = scanned(
         tmp_path, facts, main_py="import torch\nprint 'a'\ntorch.nn.functional.scaled_dot_product_attention(1)\n"

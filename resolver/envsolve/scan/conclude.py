@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -13,6 +13,7 @@ from envsolve.scan.evidence import Evidence
 
 _AGREE = 0.85
 """Share of the files that a Python must be able to read, of those that the best can."""
+_SOON = timedelta(days=3 * 365)
 _ANCHORS = {"pins": 3, "docker": 2, "setup": 2, "prose": 1}
 
 
@@ -153,11 +154,19 @@ def _pick(final: list[Release], anchor: str, day: date | None) -> tuple[Release 
 
 
 def _undated(offered: list[Release]) -> tuple[Release, str]:
-    """Without a date: the series in which all that the code uses was there first, or the first stable one."""
+    """Without a date: the series in which all that the code uses was there first, or the first stable one.
+
+    Of that no release much younger than the first: what code uses is mostly new when it is written, and a long series
+    ends as something else than it began (Keras 2 as a part of TensorFlow, on Pythons that nothing else was made for).
+    """
     major = max(Version(offered[0].version).major, 1)
     series = [r for r in offered if Version(r.version).major == major]
     if series:
-        return series[-1], f"nothing dates the code: the newest {major}.x, the first stable series that allows it"
+        first = min(r.day for r in series)
+        soon = [r for r in series if r.day - first <= _SOON][-1]
+        last = [r for r in series if Version(r.version).release[:2] == Version(soon.version).release[:2]][-1]
+        since = f"the {major}.x series, the first stable one that allows it"
+        return last, f"nothing dates the code: the newest of the first three years of {since}"
     return offered[-1], "nothing dates the code: the newest release that it allows"
 
 
