@@ -161,9 +161,9 @@ def _undated(offered: list[Release]) -> tuple[Release, str]:
     """
     major = max(Version(offered[0].version).major, 1)
     series = [r for r in offered if Version(r.version).major == major]
-    if series:
-        first = min(r.day for r in series)
-        soon = [r for r in series if r.day - first <= _SOON][-1]
+    days = [r.day for r in series if r.day is not None]
+    if days:
+        soon = [r for r in series if r.day is not None and r.day - min(days) <= _SOON][-1]
         last = [r for r in series if Version(r.version).release[:2] == Version(soon.version).release[:2]][-1]
         since = f"the {major}.x series, the first stable one that allows it"
         return last, f"nothing dates the code: the newest of the first three years of {since}"
