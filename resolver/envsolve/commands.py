@@ -26,6 +26,8 @@ def command_line(request: Request) -> str:
             words += [option, value]
     for facts in request.facts:
         words += ["--facts", facts]
+    for index in request.indexes:
+        words += ["--index", f"{index.url}={','.join(index.packages)}"]
     for accepted in request.accept:
         words += ["--accept", accepted]
     return shlex.join(words)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envsolve.errors import UsageError
+from envsolve.indexes import read_indexes
 from envsolve.lines import Line, Pin, Placed
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from envsolve.matrices import Facts
     from envsolve.wanted import Found
 
+TABLES = ("indexes",)
 LISTS = ("targets", "gpu", "accept", "facts")
 FLAGS = ("require-gpu",)
 TEXTS = ("driver", "python", "os", "as-of", "backend", "output")
@@ -175,11 +177,13 @@ def _checked(path: Path, table: Any) -> dict[str, Any]:
             found[key] = value
         elif key == "as-of" and hasattr(value, "isoformat"):
             found[key] = value.isoformat()[:10]  # TOML has dates of its own
+        elif key in TABLES:
+            found[key] = read_indexes(value, str(path))
         elif key in (*LISTS, *FLAGS, *TEXTS):
             kind = "a list of strings" if key in LISTS else "true or false" if key in FLAGS else "a string"
             raise UsageError(f"{path}: {key} must be {kind}", code="bad-configuration")
         else:
-            known = ", ".join((*LISTS, *FLAGS, *TEXTS))
+            known = ", ".join((*LISTS, *FLAGS, *TEXTS, *TABLES))
             raise UsageError(f"{path}: unknown key {key}", facts=(f"known keys: {known}",), code="bad-configuration")
     return found
 

@@ -22,6 +22,7 @@ VALUE_OPTIONS = frozenset(
     {
         *("--gpu", "--driver", "--python", "--os", "--accept", "--as-of", "--backend", "--prefix", "--output", "-o"),
         *("--base", "--registry-mirror", "--facts", "--error", "--upgrade", "--smoke", "--record-to", "--package"),
+        "--index",
     }
 )
 """Options that take the next word; needed to find the command among options."""

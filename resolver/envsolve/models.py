@@ -44,6 +44,13 @@ class Lean(Frozen):
         return {name: value for name, value in values.items() if value or name not in self._rare}
 
 
+class ScopedIndex(Frozen):
+    """An index beside the ordinary one, and its scope: these packages come from it alone, and nothing else does."""
+
+    url: str = Field(description="of the simple index, without credentials")
+    packages: tuple[str, ...] = Field(description="canonical project names")
+
+
 class Request(Lean):
     """What the user asked for. Nothing here is ever changed silently."""
 
@@ -59,8 +66,9 @@ class Request(Lean):
     facts: tuple[str, ...] = Field(
         (), description="files of the user's own facts, as typed; left out when there are none"
     )
+    indexes: tuple[ScopedIndex, ...] = Field((), description="left out when there are none")
 
-    _rare = ("facts",)
+    _rare = ("facts", "indexes")
 
 
 class Gpu(Frozen):
@@ -207,7 +215,7 @@ class LockedPackage(Frozen):
     upload_time: str = Field(description="ISO 8601, UTC, as the index gives it")
     phase: Phase
     level: int = Field(0, description="sdists are built in this order, so that one may need another at build time")
-    index: str = Field("default", description="role of the index it came from: 'default', or an extra index's name")
+    index: str = Field("default", description="'default', or the address of the index in whose scope it is")
     requires: tuple[str, ...] = Field((), description="its own requirements on other locked packages")
     builds_with: tuple[str, ...] = Field((), description="packages that an sdist needs to be built, by name")
     reason: str = Field(description="who asked for it, in a sentence")

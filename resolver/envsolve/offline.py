@@ -77,10 +77,11 @@ def vendor(folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, 
     ``backend``: "local" leaves the image out. The folder's Dockerfile is the caller's to render again. Raises
     NotReadyError: a file that cannot be had, an engine that was named and does not answer.
     """
+    from envsolve.indexes import scopes_of
     from envsolve.lock.index import Index
     from envsolve.lock.pipconfig import user_config
 
-    index = Index(user_config(), offline=offline)
+    index = Index(user_config(), scopes=scopes_of(lock), offline=offline)
     try:
         with talk.step("files"):
             fetched = vendoring.fetch_files(folder, lock, index, _tools(lock), _progress(talk))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from envsolve.errors import EnvsolveError, NoCombinationError, NotReadyError, OutOfDateError, UsageError
 from envsolve.host import probe
 from envsolve.matrices import Facts, load
-from envsolve.models import Host, Lock, Request, SmokeReport, Solution, Stack
+from envsolve.models import Host, Lock, Request, ScopedIndex, SmokeReport, Solution, Stack
 from envsolve.request import build_request
 from envsolve.solver import solve
 
@@ -34,6 +34,7 @@ def answer(
     accept: Sequence[str] = (),
     as_of: date | str | None = None,
     backend: str = "auto",
+    indexes: Sequence[ScopedIndex | str] = (),
     to_build: bool = False,
     talk: Talk | None = None,
 ) -> Solution:
@@ -48,7 +49,7 @@ def answer(
         facts = load(overlays=facts or ())
     request = build_request(
         words, facts, gpu=gpu, require_gpu=require_gpu, driver=driver, python=python, os=os, accept=accept,
-        as_of=as_of, backend=backend, tell=talk.warn if talk else None,
+        as_of=as_of, backend=backend, indexes=indexes, tell=talk.warn if talk else None,
     )  # fmt: skip
     host = probe(request, facts, interpreters=request.backend == "local")
     if to_build and request.backend == "auto" and host.engine is None:
@@ -153,13 +154,15 @@ def _locked(
     upgrades: Mapping[str, date] | None = None,
     prefer: Mapping[str, str] | None = None,
 ) -> Lock:
+    from envsolve.indexes import scopes
     from envsolve.lock import make_lock
     from envsolve.lock.index import Index
     from envsolve.lock.pipconfig import user_config
 
     if solution.chosen is None:
         raise AssertionError("checked by the callers")
-    index = Index(user_config(), offline=offline)
+    named = scopes(solution.request, solution.chosen, facts)
+    index = Index(user_config(), scopes=named, offline=offline)
     try:
         return make_lock(
             solution.chosen, solution.request, solution.host, facts,
@@ -232,11 +235,12 @@ def check_lock(lock: Lock, again: Lock, fates: Sequence[Change] = ()) -> None:
 
 def index_fates(lock: Lock, *, offline: bool = False) -> tuple[Change, ...]:
     """Files of a lock that were withdrawn, deleted or replaced on the index since; offline, as of the cached pages."""
+    from envsolve.indexes import scopes_of
     from envsolve.lock.changes import fates
     from envsolve.lock.index import Index
     from envsolve.lock.pipconfig import user_config
 
-    index = Index(user_config(), offline=offline)
+    index = Index(user_config(), scopes=scopes_of(lock), offline=offline)
     try:
         return fates(lock, index)
     finally:

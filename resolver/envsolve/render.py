@@ -37,6 +37,9 @@ COPIED_LIBRARIES = "/usr/local/lib/envsolve"
 
 _PIP, _TOOLS, _WHEELS, _SDISTS = "phases/0-pip.txt", "phases/1-tools.txt", "phases/2-wheels.txt", "phases/3-sdists-"
 
+_OWN = "-index-"
+"""In the names of files of requirements that are of one index, which they name."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -115,7 +118,7 @@ def render(lock: Lock, vendored: Vendored | None = None) -> dict[str, str]:
         "envsolve.lock": text,
         "pylock.toml": pylock(lock),
         "smoke.py": probe_text(),
-        **phase_files(lock),
+        **phase_files(lock, vendored=vendored is not None),
     }
     environment = _templates()
     plan = _vendored(_plan(lock, lock_hash(lock)), vendored)
@@ -157,8 +160,12 @@ def image_name(lock: Lock) -> str:
     return f"envsolve/{slug[:120].strip('.-')}:{lock_hash(lock)[:12]}"
 
 
-def phase_files(lock: Lock) -> dict[str, str]:
-    """``phases/*.txt``: what each pip run of the build stage installs, in the order of their names."""
+def phase_files(lock: Lock, *, vendored: bool = False) -> dict[str, str]:
+    """``phases/*.txt``: what each pip run of the build stage installs, in the order of their names.
+
+    What is of an index of its own stands in files of its own, which name that index as the only one; ``vendored``:
+    no index is asked at all (to pips before 22 such a line would count for more than ``--no-index``).
+    """
     for package in lock.packages:
         for kind, text in (("project", package.name), ("version", package.version), ("sha256", package.sha256)):
             checked(kind, text)
@@ -171,26 +178,35 @@ def phase_files(lock: Lock) -> dict[str, str]:
             groups = {_WHEELS: list(packages)}
         else:
             groups = {f"{_SDISTS}{packages[0].level:02}.txt": list(packages)}
-        files |= {name: document.requirement_lines(group) for name, group in groups.items() if group}
+        for name, group in groups.items():
+            for number, (url, some) in enumerate(document.by_index(group)):
+                own = f"{_OWN}{number or 1}.txt" if url else ".txt"
+                line = checked("address", url) if url and not vendored else None
+                files[name.removesuffix(".txt") + own] = document.requirement_lines(some, line)
     return files
 
 
 def _preparations(files: Iterable[str]) -> list[Step]:
     """What changes the build stage itself."""
-    steps = (
-        Step("pip itself: the last release for this Python", (_PIP,), "--upgrade"),
-        Step("what sdists are built with", (_TOOLS,), "--upgrade"),
-    )
-    return [step for step in steps if step.files[0] in files]
+    names = sorted(files)
+    pip = [Step("pip itself: the last release for this Python", (n,), "--upgrade") for n in names if _of(n, _PIP)]
+    return pip + [Step("what sdists are built with", (name,), "--upgrade") for name in names if _of(name, _TOOLS)]
+
+
+def _of(name: str, phase: str) -> bool:
+    """Whether a file is of a phase, of whichever index."""
+    return name.startswith(phase.removesuffix(".txt"))
 
 
 def _installs(files: Iterable[str], *, apart: bool) -> list[Step]:
     """What goes into the image. The tools do too, because it is to be what the lock says, unless it is a vendor's."""
     root = "--target /build/site" if apart else "--root /install --ignore-installed"
-    names = sorted(name for name in files if not (apart and name in (_PIP, _TOOLS)))
-    ready = tuple(name for name in names if not name.startswith(_SDISTS))
+    names = sorted(name for name in files if not (apart and (_of(name, _PIP) or _of(name, _TOOLS))))
+    wheels = [name for name in names if not name.startswith(_SDISTS)]
+    ready = tuple(name for name in wheels if _OWN not in name)
     what = "wheels" if apart else "wheels, and the same tools for the image"
     steps = [Step(what, ready, root)] if ready else []
+    steps += (Step("wheels of an index of their own", (name,), root) for name in wheels if _OWN in name)
     steps += (
         Step("sdists, now that what they import is there", (name,), f"{root} --no-build-isolation", path=True)
         for name in names
@@ -248,7 +264,9 @@ def _plan(lock: Lock, digest: str) -> Plan:
         apt=apt,
         build_apt=build_apt,
         python=checked("interpreter", image.executable),
-        preparations=[step for step in _preparations(files) if step.files != (_PIP,) or "pip-first" in repairs.steps],
+        preparations=[
+            step for step in _preparations(files) if not _of(step.files[0], _PIP) or "pip-first" in repairs.steps
+        ],
         installs=_installs(files, apart=bool(image.preinstalled)),
         replaced=[p.name for p in lock.packages if p.phase == "build"] if official else [],
         base_environment=_environment({**repairs.environment, **image.environment}),

@@ -15,9 +15,10 @@ from packaging.version import InvalidVersion, Version
 
 from envsolve.commands import command_line
 from envsolve.errors import UsageError
+from envsolve.indexes import agreed, parse_index
 from envsolve.lines import FileWants, Line, Placed
 from envsolve.matrices import Facts
-from envsolve.models import Accept, Backend, Request, Target
+from envsolve.models import Accept, Backend, Request, ScopedIndex, Target
 from envsolve.names import can_meet, nearest_versions, typo_of
 from envsolve.request_files import agreed_python, names_file, read_file
 
@@ -45,6 +46,7 @@ def build_request(
     accept: Sequence[str] = (),
     as_of: date | str | None = None,
     backend: str = "auto",
+    indexes: Sequence[ScopedIndex | str] = (),
     tell: Callable[[str], None] | None = None,
 ) -> Request:
     """The request that words and options make.
@@ -65,6 +67,7 @@ def build_request(
         accept=tuple(cast("Accept", _choice("accept", a, get_args(Accept))) for a in dict.fromkeys(accept)),
         as_of=parse_day(as_of),
         backend=cast("Backend", _choice("backend", backend, get_args(Backend))),
+        indexes=agreed(parse_index(i) if isinstance(i, str) else i for i in indexes),
     )
     reader = _Reader(words, facts, draft)
     targets = reader.targets()
@@ -145,11 +148,8 @@ class _Reader:
     def targets(self) -> tuple[Target, ...]:
         """Every target, in the order given; an exact repetition counts once."""
         if not self.words:
-            raise UsageError(
-                "nothing was asked for",
-                hints=("envsolve --help", "envsolve matrix list"),
-                code="nothing-asked",
-            )
+            hints = ("envsolve --help", "envsolve matrix list")
+            raise UsageError("nothing was asked for", hints=hints, code="nothing-asked")
         files = self._files()
         found: dict[tuple[str, str], Target] = {}
         for word in self.words:

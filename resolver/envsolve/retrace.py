@@ -137,13 +137,30 @@ def told(lock: Lock, facts: Facts, folder: str, asked: Asked) -> Told:
             "why answers one question at a time", hints=("envsolve why --help",), code="contradictory-options"
         )
     if asked.package is not None:
-        from envsolve.lock import closure
-
-        return Told(closure.why_package(lock, asked.package, facts), closure.document(lock, asked.package, facts))
+        return _package(lock, facts, asked.package)
     again = Retrace(lock, facts, folder)
     if not again.holds:
         return _from_the_lock(again, asked, folder)
     return _from_today(again, asked)
+
+
+def _package(lock: Lock, facts: Facts, name: str) -> Told:
+    """A package of a lock; of the index, only what is cached is read."""
+    from envsolve.errors import EnvsolveError
+    from envsolve.indexes import scopes_of
+    from envsolve.lock import closure
+    from envsolve.lock.index import Index
+    from envsolve.lock.pipconfig import user_config
+
+    try:
+        index = Index(user_config(), scopes=scopes_of(lock), offline=True)
+    except EnvsolveError:  # pip's configuration is in a bad way: no matter here
+        index = None
+    try:
+        return Told(closure.why_package(lock, name, facts, index), closure.document(lock, name, facts, index))
+    finally:
+        if index is not None:
+            index.close()
 
 
 def _from_today(again: Retrace, asked: Asked) -> Told:

@@ -171,6 +171,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self.pour()
         if name not in self.world.projects:
             return self.reply(404, b"")
+        if JSON not in (self.headers.get("Accept") or ""):  # an old pip
+            links = "".join(
+                f'<a href="/files/{s.filename}#sha256={hashlib.sha256(s.content).hexdigest()}">{s.filename}</a><br>'
+                for s in self.world.projects[name]
+            )
+            page = f"<!DOCTYPE html><html><body>{links}</body></html>"
+            return self.reply(200, page.encode(), {"Content-Type": "text/html"})
         if self.world.html:
             return self.reply(200, b"<!DOCTYPE html><a href='x'>x</a>", {"Content-Type": "text/html"})
         content = self.world.page(name)

@@ -77,14 +77,13 @@ def test_a_container_that_does_not_start(text, code):
 def test_build_arguments_hold_what_is_set_and_secrets_are_found():
     settings = ContainerSettings(
         index_url="https://me:p%40ss@index.example/simple",
-        extra_index_urls=("https://token@extra.example/simple",),
         proxies={"all": "http://proxy.example:3128"},
         no_proxy="localhost",
     )
     arguments = build_arguments(settings)
     assert arguments["https_proxy"] == arguments["HTTP_PROXY"] == "http://proxy.example:3128"
     assert "PIP_TRUSTED_HOST" not in arguments
-    assert set(secrets(arguments)) == {"me:p%40ss", "p%40ss", "p@ss", "token"}
+    assert set(secrets(arguments)) == {"me:p%40ss", "p%40ss", "p@ss"}
 
 
 def test_the_index_is_always_named_because_old_pips_have_a_default_that_is_gone():

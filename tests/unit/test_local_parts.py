@@ -165,7 +165,7 @@ def test_pip_gets_the_index_settings_and_no_others(tmp_path, monkeypatch):
     )  # fmt: skip
     found = pip.environment(config, home)
     assert found["PIP_INDEX_URL"] == "https://index.example/simple"
-    assert found["PIP_EXTRA_INDEX_URL"] == "https://a.example https://b.example"
+    assert "PIP_EXTRA_INDEX_URL" not in found  # each run asks one index
     assert (found["https_proxy"], found["no_proxy"], found["PIP_DEFAULT_TIMEOUT"]) == (
         "http://proxy.example:3128",
         "example",

@@ -116,18 +116,18 @@ def test_a_folder_as_index_is_refused(world, tmp_path):
         world.index(tmp_path, url="file:///some/folder").project("demo")
 
 
-def test_an_extra_index_adds_projects_and_one_without_dates_is_left_out(world, tmp_path):
+def test_an_extra_index_without_a_scope_is_not_asked_and_said(world, tmp_path):
     world.wheel("demo", "1.0", "2017-05-01")
-    extra, undated = World(), World()
+    extra = World()
     extra.wheel("private", "1.0", "2017-05-01").wheel("demo", "2.0", "2017-06-01")
-    undated.wheel("demo", "3.0", "2017-06-01").html = True
-    index = world.index(tmp_path, config={"extra_index_urls": (extra.url, undated.url)})
-    assert [file.index for file in index.project("demo").files] == ["default", "extra-1"]
-    assert index.project("private").files[0].index == "extra-1"
-    assert [note for note in index.notes if "extra index 2 left out" in note]
-    assert not any("127.0.0.1" in note for note in index.notes)
+    url = extra.url.replace("http://", "http://me:secret@")
+    index = world.index(tmp_path, config={"extra_index_urls": (url,)})
+    assert [file.filename for file in index.project("demo").files] == ["demo-1.0-py2.py3-none-any.whl"]
+    assert not index.project("private").known
+    (note,) = index.notes
+    assert "is not asked" in note and "--index URL=PACKAGE" in note and "secret" not in note
+    assert extra.log == []
     extra.close()
-    undated.close()
 
 
 def test_no_network_is_one_error_with_a_way_out(tmp_path):

@@ -46,6 +46,9 @@ Drawing = Annotated[bool, typer.Option("--svg", help="the same as a drawing, SVG
 Package = Annotated[Text, typer.Option("--package", metavar="NAME", help="why this package is in the lock")]
 Spec = Annotated[list[str], typer.Argument(metavar="PACKAGE==VERSION|CAP|GPU|IMAGE|'cuda 8.0'", show_default=False)]
 OwnFacts = Annotated[Texts, typer.Option("--facts", metavar="FILE", help="facts of your own over the database's")]
+OwnIndex = Annotated[
+    Texts, typer.Option("--index", metavar="URL=NAME,...", help="these packages from that index alone")
+]
 Scanned = Annotated[str, typer.Argument(metavar="PATH", help="a folder, a script or a model file", show_default=False)]
 SolveIt = Annotated[bool, typer.Option("--solve", help="go on: solve, lock and write, with the options of solve")]
 Table = Annotated[Text, typer.Argument(metavar="TABLE", show_default=False)]

@@ -26,6 +26,7 @@ from envsolve.cli.options import (
     OsName,
     Output,
     OwnFacts,
+    OwnIndex,
     Prefix,
     PythonName,
     Quiet,
@@ -50,6 +51,7 @@ def solve(
     as_of: AsOf = None,
     backend: BackendName = None,
     facts: OwnFacts = None,
+    index: OwnIndex = None,
     build: BuildIt = False,
     prefix: Prefix = None,
     dry_run: DryRun = False,
@@ -65,7 +67,7 @@ def solve(
     typed = {
         "targets": targets, "gpu": gpu, "require_gpu": require_gpu, "driver": driver, "python": python,
         "os": os_name, "accept": accept, "as_of": as_of, "backend": backend_named(backend, prefix), "output": output,
-        "facts": facts,
+        "facts": facts, "indexes": index,
     }  # fmt: skip
     _solve(
         typed, build=build, prefix=prefix, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
@@ -145,6 +147,7 @@ def scan(
     accept: Accepted = None,
     backend: BackendName = None,
     facts: OwnFacts = None,
+    index: OwnIndex = None,
     build: BuildIt = False,
     prefix: Prefix = None,
     dry_run: DryRun = False,
@@ -173,7 +176,7 @@ def scan(
         "targets": found.solvable(), "gpu": gpu, "require_gpu": require_gpu, "driver": driver,
         "python": python or found.python, "os": os_name, "accept": accept,
         "as_of": found.as_of.isoformat() if found.as_of else None, "backend": backend_named(backend, prefix),
-        "output": output, "facts": facts,
+        "output": output, "facts": facts, "indexes": index,
     }  # fmt: skip
     _solve(
         typed, build=build, prefix=prefix, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,

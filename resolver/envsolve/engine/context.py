@@ -106,7 +106,6 @@ def build_arguments(settings: ContainerSettings) -> dict[str, str]:
     arguments = {
         # Said even when it is pip's own default: the default of a pip before 10 is an address that is gone
         "PIP_INDEX_URL": settings.index_url or _default_index(),
-        "PIP_EXTRA_INDEX_URL": " ".join(settings.extra_index_urls),
         "PIP_TRUSTED_HOST": " ".join(settings.trusted_hosts),
     }
     both = settings.proxies.get("all")

@@ -223,7 +223,8 @@ def _check_host(lock: Lock, talk: Talk) -> dict[str, str]:
 
 def _install(lock: Lock, interpreter: Interpreter, prefix: Path, folder: Path, talk: Talk, stream: TextIO) -> str:
     """The virtual environment, then the lock's phases, each one run of pip; gives the name of what made it."""
-    from envsolve.lock.pipconfig import user_config
+    from envsolve.lock.document import requirement_lines
+    from envsolve.lock.pipconfig import authorized, user_config
     from envsolve.matrices import load
 
     def log(line: str) -> None:
@@ -232,19 +233,34 @@ def _install(lock: Lock, interpreter: Interpreter, prefix: Path, folder: Path, t
 
     with tempfile.TemporaryDirectory(prefix="envsolve-build-") as name:
         home = Path(name)
-        variables = pip.environment(user_config(), home)
-        if vendoring.state(folder, lock) is not None:
+        config = user_config()
+        variables = pip.environment(config, home)
+        vendored = vendoring.state(folder, lock) is not None
+        if vendored:
             variables |= pip.vendored(folder)
         maker = virtual.make(interpreter, prefix, load().tools[virtual.TOOL], variables, log)
-        for title, options, packages in _runs_of_pip(lock):
+        for title, options, index, packages in _runs_of_pip(lock):
             file = home / f"{title}.txt"
-            file.write_text(_lines(packages), encoding="utf-8")
+            # With credentials, in a file that goes when we do
+            address = authorized(config, index) if index and not vendored else None
+            file.write_text(requirement_lines(packages, address), encoding="utf-8")
             command = [str(prefix / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "--no-deps"]
             pip.run([*command, *options, "-r", str(file)], {**variables, **_cache(title)}, log, cwd=home)
     return maker
 
 
-def _runs_of_pip(lock: Lock) -> list[tuple[str, tuple[str, ...], tuple[LockedPackage, ...]]]:
+def _runs_of_pip(lock: Lock) -> list[tuple[str, tuple[str, ...], str | None, tuple[LockedPackage, ...]]]:
+    """(title, options, index, packages): each index by itself, and asked for nothing but what is of it."""
+    from envsolve.lock.document import by_index
+
+    return [
+        (title, options, index, some)
+        for title, options, packages in _phases(lock)
+        for index, some in by_index(packages)
+    ]
+
+
+def _phases(lock: Lock) -> list[tuple[str, tuple[str, ...], tuple[LockedPackage, ...]]]:
     """(title, options, packages): pip by itself first, since the old one may not read what comes next."""
     from envsolve.lock.document import install_order
 
@@ -261,12 +277,6 @@ def _runs_of_pip(lock: Lock) -> list[tuple[str, tuple[str, ...], tuple[LockedPac
             # A wheel built earlier from the same sdist may have been built against another NumPy.
             runs.append((phase, ("--no-cache-dir", "--no-build-isolation"), packages))
     return runs
-
-
-def _lines(packages: Sequence[LockedPackage]) -> str:
-    from envsolve.lock.document import requirement_lines
-
-    return requirement_lines(packages)
 
 
 def _cache(title: str) -> dict[str, str]:

@@ -40,7 +40,6 @@ def environment(config: IndexConfig, home: Path) -> dict[str, str]:
     found |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1", "PIP_INDEX_URL": config.index_url}
     found["PIP_DEFAULT_TIMEOUT"], found["PIP_RETRIES"] = f"{config.timeout:g}", str(config.retries)
     optional = {
-        "PIP_EXTRA_INDEX_URL": " ".join(config.extra_index_urls),
         "PIP_TRUSTED_HOST": " ".join(config.trusted_hosts),
         "PIP_CERT": str(config.ca_bundle or ""),
         "PIP_CLIENT_CERT": str(config.client_cert or ""),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from envsolve.facts.frameworks import Pairing as Pairing
     from envsolve.facts.frameworks import Report as Report
     from envsolve.facts.frameworks import Substitute as Substitute
+    from envsolve.facts.frameworks import lockable as lockable
     from envsolve.facts.limits import Cap as Cap
     from envsolve.facts.limits import Repair as Repair
     from envsolve.facts.limits import RepairWhen as RepairWhen
@@ -49,7 +50,7 @@ _MODULES = {
     "platform": (
         "Architecture", "Product", "Toolkit", "Cudnn", "SystemPython", "System", "Image", "PythonRelease",
     ),
-    "frameworks": ("LOCKABLE", "BuildFile", "Build", "Substitute", "Pairing", "Report", "Framework"),
+    "frameworks": ("LOCKABLE", "lockable", "BuildFile", "Build", "Substitute", "Pairing", "Report", "Framework"),
     "limits": ("When", "Cap", "RepairWhen", "Repair"),
     "words": ("ToolFile", "Tool", "CondaPackage", "Combination", "Repository"),
     "modelfiles": ("ModelRelease", "Marker"),

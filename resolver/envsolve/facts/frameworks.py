@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 from typing import Literal
 
@@ -24,7 +25,7 @@ class BuildFile(Frozen):
 
 
 LOCKABLE = frozenset({"index", "nvidia"})
-"""Origins that a lock can be made of today; builds of others are known, and not offered."""
+"""Origins that a lock can be made of as they are; see ``lockable`` for the others."""
 
 
 class Build(Row):
@@ -62,6 +63,11 @@ class Build(Row):
         "'conda'; 'distribution'; 'repository' (source code only, ``index`` is its address)",
     )
     index: str | None = Field(None, description="address of the index of its own")
+    index_dates: bool = Field(
+        False,
+        description="whether that index serves JSON pages with upload times and SHA-256 (PEP 691, PEP 700), "
+        "so that a lock can be made of it",
+    )
     files: tuple[BuildFile, ...] = Field((), description="where the origin is 'url'")
     ways: tuple[Way, ...] = Field((), description="how else it can be had, besides what its origin says")
     measured_from: str | None = Field(
@@ -71,6 +77,16 @@ class Build(Row):
     def released_by(self, day: date) -> bool:
         """Whether it is known to have been released by a day: a build of an unknown day is not."""
         return self.released is not None and self.released <= day
+
+
+def lockable(build: Build, scoped: Collection[str] = ()) -> bool:
+    """Whether a lock can be made of a build; others are known, and not offered.
+
+    ``scoped``: packages for which the user named an index that gives upload times, a mirror of the build's own.
+    """
+    if build.origin in LOCKABLE:
+        return True
+    return build.index is not None and build.origin != "repository" and (build.index_dates or build.package in scoped)
 
 
 class Substitute(Row):

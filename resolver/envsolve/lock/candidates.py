@@ -88,6 +88,8 @@ class World:
     """The index as of a day, seen from one target.
 
     ``undated``: projects exempt from the day. Of them, too, what was there on the day comes first.
+    ``exact``: projects of which the builds of a release are told apart by label: of that release, only this version
+    counts (``==1.7.1`` admits 1.7.1+cu101 too).
     ``upgrades``: projects as of days of their own; the others may follow them to the last of these days, but what
     was there on their own day comes first. ``prefer``: versions that come before all others.
     """
@@ -101,6 +103,7 @@ class World:
         undated: Iterable[str] = (),
         upgrades: Mapping[str, date] | None = None,
         prefer: Mapping[str, Version] | None = None,
+        exact: Mapping[str, Version] | None = None,
     ) -> None:
         self.index = index
         self.target = target
@@ -110,6 +113,7 @@ class World:
         self._upgrades = {name: day.isoformat() for name, day in (upgrades or {}).items()}
         self._last = max((self._day, *self._upgrades.values()))
         self._prefer = dict(prefer or {})
+        self._exact = dict(exact or {})
         self._releases: dict[str, Releases] = {}
 
     def releases(self, name: str) -> Releases:
@@ -144,7 +148,7 @@ class World:
         for file in project.files:
             found = _split(file.filename, project.name)
             version = parse_version(found[0]) if found else None
-            if found and version is not None:
+            if found and version is not None and not self._other_label(project.name, version):
                 releases.versions.setdefault(version, []).append(self._judge(file, found[1], day))
         for version, known in releases.versions.items():
             usable = sorted(
@@ -155,6 +159,10 @@ class World:
                 releases.candidates[version] = Candidate(version, tuple(k.file for k in usable))
         releases.order = _order(releases, day)
         return releases
+
+    def _other_label(self, name: str, version: Version) -> bool:
+        exact = self._exact.get(name)
+        return exact is not None and version != exact and version.public == exact.public
 
     def _judge(self, file: File, tags: str | None, day: str) -> Known:
         rank = _SDIST_RANK if tags is None else self.target.rank(tags)

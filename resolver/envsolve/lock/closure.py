@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,14 @@ from envsolve.models import Lock, LockedPackage
 
 if TYPE_CHECKING:
     from envsolve.facts import Cap
+    from envsolve.lock.index import Index
+    from envsolve.lock.newer import Newer
     from envsolve.matrices import Facts
 
 SCHEMA = "envsolve/why-package-1"
 _OF_OTHERS = re.compile(r"required by |needed to build |and \d+ more$")
 """Parts of a package's reason that its chains say better."""
+_MOST_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,14 @@ class Why:
     as_of: str
     as_of_reason: str
     reached: Mapping[str, str]
+    newer: Newer | None = None
 
 
-def why(lock: Lock, name: str, facts: Facts | None = None) -> Why:
+def why(lock: Lock, name: str, facts: Facts | None = None, index: Index | None = None) -> Why:
     """The reasons for a package of a lock; with ``facts`` also the database's limits on its version.
 
-    Raises UsageError (``unknown-package``), which says where the package is otherwise.
+    With an ``index`` (which should be offline: then nothing is fetched) also why no newer release was taken. Raises
+    UsageError (``unknown-package``), which says where the package is otherwise.
     """
     packages = {p.name: p for p in lock.packages}
     wanted = canonical(name)
@@ -79,16 +84,28 @@ def why(lock: Lock, name: str, facts: Facts | None = None) -> Why:
         if wanted in other.builds_with:
             builds.append(Demand(other.name, other.version, wanted, chain))
     day = lock.upgrades.get(wanted)
+    limits = tuple(_limits(lock, package, facts)) if facts is not None else ()
     return Why(
         package=package,
         asked=tuple(part for part in package.reason.split("; ") if not _OF_OTHERS.match(part)),
         required=tuple(required),
         builds=tuple(builds),
-        limits=tuple(_limits(lock, package, facts)) if facts is not None else (),
+        limits=tuple(limit for _, limit in limits),
         as_of=(day or lock.as_of).isoformat(),
         as_of_reason="the day it was upgraded to" if day else lock.as_of_reason,
         reached={n: packages[n].version for text in package.requires if (n := _project(text)) in packages},
+        newer=_newer(lock, package, facts, index, [cap for cap, _ in limits]),
     )
+
+
+def _newer(
+    lock: Lock, package: LockedPackage, facts: Facts | None, index: Index | None, limits: list[Cap]
+) -> Newer | None:
+    if facts is None or index is None:
+        return None
+    from envsolve.lock.newer import newer
+
+    return newer(lock, package, facts, index, limits)
 
 
 def _absent(lock: Lock, name: str, wanted: str) -> UsageError:
@@ -132,7 +149,7 @@ def _chains(packages: Mapping[str, LockedPackage], roots: list[str]) -> dict[str
     return found
 
 
-def _limits(lock: Lock, package: LockedPackage, facts: Facts) -> Iterator[Limit]:
+def _limits(lock: Lock, package: LockedPackage, facts: Facts) -> Iterator[tuple[Cap, Limit]]:
     from envsolve.lock.capping import companion_limits, holds, in_words
     from envsolve.lock.requirement import admits, parse_specifier
 
@@ -152,36 +169,47 @@ def _limits(lock: Lock, package: LockedPackage, facts: Facts) -> Iterator[Limit]
 
     known = set(facts.framework_names())
     companions = (
-        (facts.framework(c.name), cap)
+        cap
         for c in lock.stack.frameworks
         if c.name in known
         for cap in companion_limits(facts.framework(c.name), c.package, c.version)
     )
-    for cap in facts.caps:
+    for cap in (*facts.caps, *companions):
         if speaks(cap):
-            yield Limit(in_words(cap), cap.why, facts.evidence(cap).source, cap.symptom)
-    for framework, cap in companions:
-        if speaks(cap):
-            source = framework.evidence[next(iter(cap.evidence.values()))].source
-            yield Limit(in_words(cap), cap.why, source, None)
+            yield cap, Limit(in_words(cap), cap.why, facts.evidence(cap).source, cap.symptom)
 
 
-def why_package(lock: Lock, name: str, facts: Facts | None = None) -> str:
+def why_package(lock: Lock, name: str, facts: Facts | None = None, index: Index | None = None) -> str:
     """The reasons as a person reads them. Raises UsageError (``unknown-package``)."""
-    found = why(lock, name, facts)
+    found = why(lock, name, facts, index)
     package = found.package
-    lines = [f"{package.name} {package.version}", f"  {package.filename}, uploaded {package.upload_time[:10]}"]
+    origin = f", from {package.index}" if "://" in package.index else ""
+    lines = [f"{package.name} {package.version}"]
+    lines.append(f"  {package.filename}, uploaded {package.upload_time[:10]}{origin}")
     lines += _section("why it is here", (*found.asked, *(_told(d) for d in found.required)))
     lines += _section("needed to build", (_told(d, build=True) for d in found.builds))
     ranges = [f"{d.text}, by {d.package} {d.version}" for d in found.required if d.text != package.name]
     limits = [f"{x.text}: {x.why} ({x.source})" for x in found.limits]
     what = f"it is of what there was on {found.as_of} ({found.as_of_reason})"
     lines += _section("why this version", (what, *ranges, *limits))
+    lines += _section("why no newer one", _newer_lines(found))
     if package.yanked is not None:
         lines += _section("withdrawn", (f"its file was yanked later: {package.yanked or 'no reason given'}",))
     lines += _section("it requires", (f"{text}, here {found.reached[_project(text)]}"
                                       for text in package.requires if _project(text) in found.reached))  # fmt: skip
     return "\n".join(lines) + "\n"
+
+
+def _newer_lines(found: Why) -> tuple[str, ...]:
+    if found.newer is None:
+        return ()
+    if found.newer.unknown:
+        return (f"not known: {found.newer.unknown}",)
+    rows = [row.line for row in found.newer.rows]
+    if not rows:
+        return ("there is none on the index",)
+    more = (f"and {len(rows) - _MOST_ROWS} more reasons for later ones",) if len(rows) > _MOST_ROWS else ()
+    return (*rows[:_MOST_ROWS], *more)
 
 
 def _section(title: str, lines: Iterator[str] | tuple[str, ...]) -> list[str]:
@@ -196,9 +224,9 @@ def _told(demand: Demand, *, build: bool = False) -> str:
     return f"{who}{way}" if build else f"{who} requires {demand.text}{way}"
 
 
-def document(lock: Lock, name: str, facts: Facts | None = None) -> dict[str, Any]:
+def document(lock: Lock, name: str, facts: Facts | None = None, index: Index | None = None) -> dict[str, Any]:
     """The reasons for ``--json``. Raises UsageError (``unknown-package``)."""
-    found = why(lock, name, facts)
+    found = why(lock, name, facts, index)
 
     def told(demand: Demand) -> dict[str, Any]:
         row = {"package": demand.package, "version": demand.version, "requirement": demand.text}
@@ -213,4 +241,6 @@ def document(lock: Lock, name: str, facts: Facts | None = None) -> dict[str, Any
         "required_by": [told(d) for d in found.required],
         "needed_to_build": [told(d) for d in found.builds],
         "limits": [{"text": x.text, "why": x.why, "source": x.source, "symptom": x.symptom} for x in found.limits],
+        "newer": [asdict(row) for row in found.newer.rows] if found.newer and not found.newer.unknown else None,
+        "newer_unknown": found.newer.unknown if found.newer else "the index was not asked",
     }

@@ -65,11 +65,35 @@ def install_order(lock: Lock) -> tuple[tuple[str, tuple[LockedPackage, ...]], ..
     return tuple((name, tuple(group)) for name, group in groupby(sorted(lock.packages, key=key), phase))
 
 
-def requirement_lines(packages: Iterable[LockedPackage]) -> str:
-    """Pinned and hashed, as every pip since hash checking came reads it."""
-    return "".join(f"{p.name}=={p.version} \\\n    --hash=sha256:{p.sha256}\n" for p in packages)
+def by_index(packages: Iterable[LockedPackage]) -> tuple[tuple[str | None, tuple[LockedPackage, ...]], ...]:
+    """Packages in their order, apart by the address of the index in whose scope they are; None: the ordinary one.
+
+    One pip knows no scopes: each of these needs a run of its own.
+    """
+    found: dict[str | None, list[LockedPackage]] = {None: []}
+    for package in packages:
+        found.setdefault(package.index if "://" in package.index else None, []).append(package)
+    ordered = sorted(found.items(), key=lambda item: item[0] or "")
+    return tuple((url, tuple(group)) for url, group in ordered if group)
+
+
+def requirement_lines(packages: Iterable[LockedPackage], index: str | None = None) -> str:
+    """Pinned and hashed, as every pip since hash checking came reads it.
+
+    ``index``: the only one that pip then asks. In a file of requirements it takes the place of all that the
+    configuration names, extra ones too.
+    """
+    first = f"--index-url {index}\n" if index else ""
+    return first + "".join(f"{p.name}=={p.version} \\\n    --hash=sha256:{p.sha256}\n" for p in packages)
 
 
 def requirements(lock: Lock) -> str:
-    """requirements.txt: every package, in the order of the phases, each phase under a comment."""
-    return "".join(f"# {name}\n{requirement_lines(packages)}" for name, packages in install_order(lock))
+    """requirements.txt: every package, in the order of the phases, each phase under a comment.
+
+    One file cannot say which package is of which index. Where more than one is needed, pip may look at all of them,
+    and the hashes see to it that it installs nothing else.
+    """
+    urls = sorted({url for url, _ in by_index(lock.packages) if url})
+    more = "".join(f"--extra-index-url {url}\n" for url in urls)
+    note = "# phases/ asks each index for its own packages only\n" if urls else ""
+    return note + more + "".join(f"# {name}\n{requirement_lines(some)}" for name, some in install_order(lock))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -23,6 +23,8 @@ from envsolve.models import Request
 
 _MOST_LINES = 12
 _NEWEST_GLIBC = "2.99"
+Released = Callable[[str], Mapping[Version, date]]
+"""A project -> releases of it that were seen on the index, with their days."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,30 @@ class Diagnosis:
     day: date | None = None
 
 
-def diagnose(world: World, requirement: Requirement) -> Diagnosis:
-    """Tells apart: there; not there yet; deleted or never there; not for this Python or glibc; withdrawn."""
+def diagnose(world: World, requirement: Requirement, known: Released | None = None) -> Diagnosis:
+    """Tells apart: there; not there yet; deleted or never there; not for this Python or glibc; withdrawn.
+
+    ``known``: what the index was once seen to have of a project; None: nothing is known of that.
+    """
     name = canonical(requirement.name)
     releases = world.releases(name)
     wanted = f"{name}{requirement.specifier}"
     if not releases.known:
-        return Diagnosis(f"the index has no project {name}: it was deleted, or it never had that name", usable=False)
+        return Diagnosis(
+            f"{world.index.called(name)} has no project {name}: it was deleted, or it never had that name", usable=False
+        )
     usable = [v for v in releases.order if admits(requirement.specifier, v)]
     if usable:
         return _usable(releases, wanted, usable, world)
     matching = [v for v in releases.versions if admits(requirement.specifier, v)]
     if not matching:
-        return Diagnosis(f"no release that is {wanted} is on the index (any more): {_span(releases)}", usable=False)
+        where = world.index.called(name)
+        once = {v: day for v, day in (known(name) if known else {}).items() if admits(requirement.specifier, v)}
+        if once:
+            newest = max(once)
+            text = f"{newest} ({once[newest]}) was deleted from {where}: the database has seen it there"
+            return Diagnosis(f"{text}; {_span(releases)}", usable=False)
+        return Diagnosis(f"no release that is {wanted} is on {where} (any more): {_span(releases)}", usable=False)
     files = [(v, known) for v in matching for known in releases.versions[v]]
     later = sorted((k.file.day, v, k.file.filename) for v, k in files if k.fate is Fate.LATER)
     if later:
@@ -95,12 +108,15 @@ def _no_file(wanted: str, files: Sequence[Known], target: Target) -> str:
 
 
 class Teller:
-    """Turns the reasons of a refutation into an error. ``source`` names the source of a cap."""
+    """Turns the reasons of a refutation into an error. ``source`` names that of a cap; ``known``: see ``diagnose``."""
 
-    def __init__(self, world: World, request: Request, source: Callable[[Cap], str]) -> None:
+    def __init__(
+        self, world: World, request: Request, source: Callable[[Cap], str], known: Released | None = None
+    ) -> None:
         self._world = world
         self._request = request
         self._source = source
+        self._known = known
         self._days: list[date] = []
 
     def error(self, reasons: Iterable[Reason]) -> NoCombinationError:
@@ -131,7 +147,7 @@ class Teller:
         return f"{wanted}: {self._diagnosed(reason.requirement).text}"
 
     def _diagnosed(self, requirement: Requirement) -> Diagnosis:
-        found = diagnose(self._world, requirement)
+        found = diagnose(self._world, requirement, self._known)
         if found.day is not None:
             self._days.append(found.day)
         return found
@@ -178,10 +194,13 @@ def check_projects(world: World, asked: Iterable[Asked]) -> None:
     """Raises UsageError when the index has no project of a name that the user typed."""
     unknown = [a for a in asked if a.role != "tool" and not world.releases(canonical(a.requirement.name)).known]
     if unknown:
-        names = ", ".join(sorted(canonical(a.requirement.name) for a in unknown))
+        names = sorted(canonical(a.requirement.name) for a in unknown)
+        index = world.index
+        extra = [f"--index {url}={','.join(names)}" for url in index.unscoped]
         raise UsageError(
-            f"the index has no project {names}, asked for as {', '.join(repr(a.text) for a in unknown)}",
-            facts=("a project that was deleted from the index looks the same as one that never existed",),
-            hints=(f"pip index versions {canonical(unknown[0].requirement.name)}",),
+            f"{index.called(names[0])} has no project {', '.join(names)}, asked for as "
+            f"{', '.join(repr(a.text) for a in unknown)}",
+            facts=("a project that was deleted from the index looks the same as one that never existed", *index.notes),
+            hints=(*extra, f"pip index versions {names[0]}"),
             code="unknown-package",
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock as Mutex
+from urllib.parse import urlsplit
 
 from envsolve.errors import NotReadyError
 from envsolve.lock.cache import Cache
@@ -14,6 +15,8 @@ from envsolve.lock.pages import JSON_TYPE, File, PageError, Project, canonical, 
 from envsolve.lock.pipconfig import IndexConfig, redact
 from envsolve.lock.transport import LARGEST, LARGEST_PAGE, PARALLEL, Counts, Transport
 
+DEFAULT = "default"
+"""What files of the ordinary index say of where they come from."""
 PAGE_AGE = 600.0
 """Seconds for which a cached index page is taken as it is."""
 
@@ -22,20 +25,30 @@ _LAYOUT = "2"
 
 
 class Index:
-    """The user's package indexes. Pages are asked for once per Index; content by hash is cached for good.
+    """The user's package index. Pages are asked for once per Index; content by hash is cached for good.
 
+    ``scopes``: package -> address of the index that it comes from instead, and from no other. Indexes that pip's
+    configuration adds without a scope are not asked: of the same name, any of them could put a higher version in.
     Offline, cached pages of any age are used and nothing is fetched.
     """
 
-    def __init__(self, config: IndexConfig, *, offline: bool = False, cache_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: IndexConfig,
+        *,
+        scopes: Mapping[str, str] | None = None,
+        offline: bool = False,
+        cache_dir: Path | None = None,
+    ) -> None:
         self.config = config
+        self.scopes = {canonical(name): url.rstrip("/") for name, url in (scopes or {}).items()}
         self.offline = offline
         self._cache = Cache(cache_dir)
         self._transport = Transport(config)
         self._projects: dict[str, Future[Project]] = {}
         self._mutex = Mutex()
         self._pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="index")
-        self._notes: set[str] = set(config.notes)
+        self._notes: set[str] = {*config.notes, *self._unasked()}
 
     def close(self) -> None:
         """Stop the threads; nothing more is fetched."""
@@ -75,25 +88,34 @@ class Index:
             return self._projects[name]
 
     def _read_project(self, name: str) -> Project:
-        files = self._page(self.config.index_url, name, "default")
-        known = files is not None
-        merged = {file.filename: file for file in files or ()}
-        for number, url in enumerate(self.config.extra_index_urls, 1):
-            more = self._extra_page(url, name, number)
-            known = known or more is not None
-            for file in more or ():
-                merged.setdefault(file.filename, file)
-        return Project(name, tuple(merged.values()), known)
+        """From the index in whose scope it is, else from the ordinary one; never from both."""
+        url = self.scopes.get(name)
+        files = self._page(url or self.config.index_url, name, url or DEFAULT)
+        return Project(name, files or (), known=files is not None)
 
-    def _extra_page(self, url: str, name: str, number: int) -> tuple[File, ...] | None:
-        """An extra index that cannot be read as of a date is left out: nothing in it could be locked."""
-        try:
-            return self._page(url, name, f"extra-{number}")
-        except NotReadyError as error:
-            if error.code != "index-without-dates":
-                raise
-            self._notes.add(f"extra index {number} left out: {error.message}")
-            return None
+    @property
+    def unscoped(self) -> tuple[str, ...]:
+        """Extra indexes of pip's configuration that have no scope, without credentials: they are not asked."""
+        bare = dict.fromkeys(redact(url).rstrip("/") for url in self.config.extra_index_urls)
+        return tuple(url for url in bare if url not in self.scopes.values())
+
+    def _unasked(self) -> Iterator[str]:
+        if self.unscoped:
+            hosts = ", ".join(urlsplit(url).netloc for url in self.unscoped)
+            yield (
+                f"pip's extra-index-url ({hosts}) is not asked, for nothing says which packages come from there; "
+                "--index URL=PACKAGE does"
+            )
+
+    def called(self, name: str) -> str:
+        """The index that a project comes from, in words."""
+        url = self.scopes.get(canonical(name))
+        return "the index" if url is None else f"the index {url}"
+
+    def idle(self, names: Iterable[str]) -> Iterator[str]:
+        """The addresses in whose scope none of these packages is."""
+        used = {self.scopes.get(canonical(name)) for name in names}
+        yield from sorted(set(self.scopes.values()) - used)
 
     def _page(self, url: str, name: str, role: str) -> tuple[File, ...] | None:
         """A page's files; None when the index has no such project."""
@@ -111,7 +133,7 @@ class Index:
                 code="offline",
             )
         if not base.startswith(("http://", "https://")):
-            raise _without_dates("the index in pip's configuration", "it is a folder of files, without upload times")
+            raise _without_dates(_named(role), "it is a folder of files, without upload times")
         headers = {"Accept": f"{JSON_TYPE}, text/html;q=0.1"}
         if kept is not None and kept[1]:
             headers["If-None-Match"] = kept[1]
@@ -135,8 +157,7 @@ class Index:
         try:
             files = parse_page(answer.content, address, role)
         except PageError as error:
-            what = "the index in pip's configuration" if role == "default" else role.replace("-", " index ")
-            raise _without_dates(what, str(error)) from error
+            raise _without_dates(_named(role), str(error), ordinary=role == DEFAULT) from error
         self._cache.put(key, (answer.etag or "").encode() + b"\n" + pack(files))
         return files
 
@@ -204,10 +225,18 @@ class Index:
             )
 
 
-def _without_dates(what: str, why: str) -> NotReadyError:
+def _named(role: str) -> str:
+    return "the index in pip's configuration" if role == DEFAULT else f"the index {role}"
+
+
+def _without_dates(what: str, why: str, *, ordinary: bool = True) -> NotReadyError:
     return NotReadyError(
         f"{what} cannot give packages as of a date: {why}",
         facts=("a lock as of a date needs the simple index as JSON (PEP 691) with upload times (PEP 700)",),
-        hints=("pip config set global.index-url URL   # an index or mirror that serves both",),
+        hints=(
+            "pip config set global.index-url URL   # an index or mirror that serves both"
+            if ordinary
+            else "--index URL=PACKAGE   # of a mirror that serves both",
+        ),
         code="index-without-dates",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -18,6 +19,7 @@ from envsolve.lock.era import Appearance, check_day, default_day, first_appearan
 from envsolve.lock.failure import Teller, check_projects
 from envsolve.lock.image import find_image, make_target, python_release, stale_pip
 from envsolve.lock.index import Index
+from envsolve.lock.newer import releases_known
 from envsolve.lock.pages import canonical
 from envsolve.lock.phases import TOOLS
 from envsolve.lock.pubgrub import UnsatisfiableError
@@ -53,6 +55,11 @@ class _Job:
     def rename(self, name: str) -> str:
         """The package of the stack that stands for another package of the same framework."""
         return self.same.get(name, name)
+
+    @property
+    def exact(self) -> dict[str, Version]:
+        """The releases of the frameworks, label and all."""
+        return {canonical(c.package): Version(c.version) for c in self.stack.frameworks}
 
     @property
     def vendors(self) -> tuple[FrameworkChoice, ...]:
@@ -105,6 +112,8 @@ def make_lock(
     say(f"resolving for Python {job.target.version} as of {day.isoformat()} ({reason})")
     resolution = _resolve(job, asked, day)
     _tell(say, resolution, index)
+    for url in index.idle((*resolution.packages, *resolution.held)):
+        say(f"note: nothing in the lock is of {url}: none of its scope is needed")
     return assemble(
         stack=stack,
         request=request,
@@ -204,7 +213,7 @@ def _wanted(name: str, extras: Sequence[str], specifier: str, text: str) -> Requ
 
 
 def _day(job: _Job, asked: Sequence[Asked], given: date | None) -> tuple[date, str]:
-    world = World(job.index, job.target, date.max)
+    world = World(job.index, job.target, date.max, exact=job.exact)
     wanted = [one for one in asked if one.role in ("request", "framework")]
     job.index.prefetch(name for one in asked if (name := canonical(one.requirement.name)) not in job.provided)
     check_projects(world, wanted)
@@ -240,13 +249,19 @@ def _vendor_release(choice: FrameworkChoice, facts: Facts) -> list[Appearance]:
 
 
 def _resolve(job: _Job, asked: Sequence[Asked], day: date) -> Resolution:
-    world = World(job.index, job.target, day, undated=TOOLS, upgrades=job.upgrades, prefer=job.prefer)
+    world = World(job.index, job.target, day, undated=TOOLS, upgrades=job.upgrades, prefer=job.prefer, exact=job.exact)
     release = python_release(job.stack, job.facts)
     caps = CapBook.of([*job.facts.caps, *_companions(job)], release.backports, job.target, job.rename)
     try:
         return resolve(world, caps, asked, provided=job.provided, rename=job.rename, progress=job.count)
     except UnsatisfiableError as error:
-        raise Teller(world, job.request, lambda cap: job.facts.evidence(cap).source).error(error.reasons) from error
+        teller = Teller(world, job.request, lambda cap: job.facts.evidence(cap).source, partial(_once, job))
+        raise teller.error(error.reasons) from error
+
+
+def _once(job: _Job, name: str) -> Mapping[Version, date]:
+    """What the database saw of a project on the ordinary index."""
+    return {} if name in job.index.scopes else releases_known(job.facts, name)
 
 
 def _companions(job: _Job) -> Iterator[Cap]:

@@ -48,10 +48,12 @@ class IndexConfig:
 
 @dataclass(frozen=True)
 class ContainerSettings:
-    """The part of an IndexConfig that works inside a container. ``index_url`` is None for pip's own default."""
+    """The part of an IndexConfig that works inside a container. ``index_url`` is None for pip's own default.
+
+    Extra indexes are no part of it: a lock has nothing of them but what its phases ask an index by name for.
+    """
 
     index_url: str | None = field(default=None, repr=False)
-    extra_index_urls: tuple[str, ...] = field(default=(), repr=False)
     trusted_hosts: tuple[str, ...] = ()
     ca_bundle: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -71,6 +73,16 @@ def credentials(url: str) -> tuple[str, tuple[str, str] | None]:
     if parts.username is None:
         return redact(url), None
     return redact(url), (unquote(parts.username), unquote(parts.password or ""))
+
+
+def authorized(config: IndexConfig, url: str) -> str:
+    """An address with the credentials that pip's configuration has for its host; never to be shown or kept."""
+    parts = urlsplit(url)
+    for known in (config.index_url, *config.extra_index_urls):
+        user, at, host = urlsplit(known).netloc.rpartition("@")
+        if at and host == parts.netloc and urlsplit(known).scheme == parts.scheme:
+            return urlunsplit(parts._replace(netloc=f"{user}@{host}"))
+    return url
 
 
 class _Settings:
@@ -207,13 +219,12 @@ def container_settings(config: IndexConfig) -> ContainerSettings:
     elsewhere the one inside pip serves. pip's ``constraint`` and other settings of the user never get in.
     """
     notes: list[str] = []
-    kept = {url: _inside(url) for url in (config.index_url, *config.extra_index_urls, *config.proxies.values())}
+    kept = {url: _inside(url) for url in (config.index_url, *config.proxies.values())}
     notes += [f"{redact(url)} is not reachable from a container" for url, inside in kept.items() if not inside]
     index: str | None = config.index_url if kept[config.index_url] and config.index_url != _default_index() else None
     bundle = config.ca_bundle if config.custom and config.ca_bundle and config.ca_bundle.is_file() else None
     return ContainerSettings(
         index_url=index,
-        extra_index_urls=tuple(url for url in config.extra_index_urls if kept[url]),
         trusted_hosts=config.trusted_hosts,
         ca_bundle=bundle,
         proxies={scheme: url for scheme, url in config.proxies.items() if kept[url]},

@@ -1,8 +1,9 @@
 """The lock as pylock.toml (PEP 751): the record that other tools read.
 
 Every file is named by ``path``, under the folder that ``envsolve vendor`` fills, with its size, hash and upload time.
-No address is written: that of an index is the user's own affair, and the one by which it served a file on the day does
-not last. Old pips cannot read this file, so the installer's input is ``phases/``.
+No address is written but that of an index which was named with its scope: the ordinary index is the user's own affair,
+and the address by which one served a file on the day does not last. Old pips cannot read this file, so the installer's
+input is ``phases/``.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ def _package(package: LockedPackage, names: set[str]) -> Iterator[str]:
     yield "[[packages]]"
     yield f"name = {_text(package.name)}"
     yield f"version = {_text(package.version)}"
+    if "://" in package.index:
+        yield f"index = {_text(package.index)}"
     needed = sorted({name for text in package.requires if (name := _name(text)) in names})
     if needed:
         yield f"dependencies = [{', '.join(f'{{ name = {_text(name)} }}' for name in needed)}]"

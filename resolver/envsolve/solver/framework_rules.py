@@ -43,15 +43,25 @@ def _about(build: schema.Build) -> tuple[str, schema.Row]:
 
 def _lockable(world: World, fw: Axis) -> None:
     """Builds of some origins are known, and not offered."""
+    scoped = {name for index in world.request.indexes for name in index.packages}
     world.relate(
         fw,
         world.axes["cpu"],
-        lambda b: 0 if b.origin not in schema.LOCKABLE else None,
-        lambda bs: said_of(bs, "is", f"not on the package index ({bs[0].origin}): no lock can be made of it"),
+        lambda b: 0 if not schema.lockable(b, scoped) else None,
+        lambda bs: said_of(bs, "is", f"not on the package index ({bs[0].origin}): {_unlockable(bs[0])}"),
         about=_about,
         axis="origin",
         detail=lambda b: b.origin,
     )
+
+
+def _unlockable(build: schema.Build) -> str:
+    """Why no lock can be made of a build, in words."""
+    if build.index is not None and build.origin != "repository":
+        return "no lock can be made of it, for its own index is not known to state when a file was uploaded"
+    if build.files:
+        return "no lock can be made of it, for nobody states the hashes of its files"
+    return "no lock can be made of it"
 
 
 def _needs(world: World, fw: Axis) -> None:

@@ -247,13 +247,20 @@ def _absent(name: str) -> schema.Build:
     )  # fmt: skip
 
 
+def _newest(build: schema.Build, name: str) -> tuple[Version, bool, Version, bool]:
+    """A label such as +cu101 says which build of a release of an index of its own it is: none that is newer."""
+    version = parsed(build.version)
+    public = Version(version.public) if build.index else version
+    return public, build.index is None, version, build.package == name
+
+
 def empty_world(
     request: Request, host: Host, facts: Facts, frameworks: Sequence[str], optional: Collection[str] = ()
 ) -> World:
     """The axes, each in the order that ties fall to: newest first; of an ``optional`` framework, none before any."""
     world = World(facts, request, host)
     for name in frameworks:
-        own = sorted(facts.framework(name).builds, key=lambda b: (parsed(b.version), b.package == name), reverse=True)
+        own = sorted(facts.framework(name).builds, key=lambda b: _newest(b, name), reverse=True)
         axis = world.axis(f"framework:{name}", own)
         if name in optional:
             axis.absent = _absent(name)
