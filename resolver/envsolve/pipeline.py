@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,9 +168,14 @@ def _locked(
         return make_lock(
             solution.chosen, solution.request, solution.host, facts,
             index=index, as_of=as_of, upgrades=upgrades, prefer=prefer, say=talk.log if talk else None,
+            progress=partial(_progress, talk) if talk else None,
         )  # fmt: skip
     finally:
         index.close()
+
+
+def _progress(talk: Talk, packages: int, requests: int, size: int) -> None:
+    talk.detail(f"{packages} packages in view, {requests} requests, {size / 1e6:.1f} MB")
 
 
 def rendered(lock: Lock, folder: Path | None = None, more: Sequence[str] = ()) -> dict[str, str]:

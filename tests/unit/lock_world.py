@@ -26,7 +26,8 @@ def wheel(name, version, requires=(), padding=0):
     folder = f"{name.replace('-', '_')}-{version}.dist-info"
     head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo(f"{folder}/WHEEL", STAMP), "Wheel-Version: 1.0\n")
+        archive.writestr(zipfile.ZipInfo(f"{folder}/WHEEL", STAMP), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+        archive.writestr(zipfile.ZipInfo(f"{folder}/RECORD", STAMP), f"{folder}/METADATA,,\n{folder}/RECORD,,\n")
         archive.writestr(
             zipfile.ZipInfo(f"{folder}/METADATA", STAMP), head + "".join(f"Requires-Dist: {r}\n" for r in requires)
         )
