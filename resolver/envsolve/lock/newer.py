@@ -100,7 +100,8 @@ def releases_known(facts: Facts, package: str) -> dict[Version, date]:
     if name not in set(facts.framework_names()):
         return {}
     builds = (b for b in facts.framework(name).builds if b.origin == "index" and canonical(b.package) == package)
-    return {version: b.released for b in builds if (version := parse_version(b.version)) is not None}
+    found = ((parse_version(b.version), b.released) for b in builds)
+    return {version: day for version, day in found if version is not None and day is not None}
 
 
 def _target(lock: Lock, facts: Facts) -> Target | None:
