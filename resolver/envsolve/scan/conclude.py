@@ -64,10 +64,12 @@ def choose(
     for some in paired:
         allowed = [r for r in allowed if r.version in some] or allowed
     narrowed, anchor = _by_claims(allowed, claims, conflicts)
-    narrowed = _to_be_had(narrowed, allowed, anchor, conflicts)
-    final = [r for r in narrowed if not Version(r.version).is_prerelease] or narrowed
+    had = _to_be_had(narrowed, allowed, anchor, conflicts)
+    final = [r for r in had if not Version(r.version).is_prerelease] or had
     picked, basis = _pick(final, anchor, day)
-    shown = _hull([r.version for r in allowed if _within(r, narrowed)], [r.version for r in versions])
+    if had != narrowed:
+        basis = f"the index's nearest to what is {basis}"
+    shown = _hull([r.version for r in allowed if _within(r, had)], [r.version for r in versions])
     sure = bool(anchor) or (day is not None and bool(api))
     return Chosen(name, picked.version if picked else None, [r.version for r in final], shown, basis, conflicts, sure)
 

@@ -234,6 +234,9 @@ def misfit(signature: str, call: Call, never: Mapping[str, str] | None = None) -
     if "*" not in words and "~" not in words and call.positional > len(positional):
         return f"takes {len(positional)} positional arguments"
     if not call.starred and "~" not in words:
+        taken = {word.rstrip("=") for word in positional[: call.positional]} & set(call.keywords)
+        if taken:
+            return f"takes {min(taken)} at an earlier place too"
         for at, word in enumerate(positional):
             if at >= call.positional and not word.endswith("=") and word not in call.keywords:
                 return f"needs {word}"
