@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import typer
@@ -29,7 +33,10 @@ VALUE_OPTIONS = frozenset(
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-LEAVE_AT_ONCE = (INTERRUPTED, Exit.NOT_READY)
+_ENDING = {128 + number: number for number in (signal.SIGTERM, signal.SIGHUP)}
+"""Signals that end us as Ctrl-C does, so that nothing half-made stays; by exit code."""
+
+LEAVE_AT_ONCE = (INTERRUPTED, *_ENDING, Exit.NOT_READY)
 """Exit codes after which nothing that still runs is worth waiting for."""
 
 _OF_A_FOLDER = ("build", "smoke", "run", "try", "shell", "lock", "vendor", "render")
@@ -47,7 +54,9 @@ def run(arguments: list[str], commands: Commands, version: str) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Unicode must not end in a defect
     try:
-        code = _guarded(arguments, commands, version)
+        with _ended_by() as ended:
+            code = _guarded(arguments, commands, version)
+        code = ended[0] if ended and code == INTERRUPTED else code
         sys.stdout.flush()
     except (ReaderGoneError, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush at exit
@@ -55,6 +64,27 @@ def run(arguments: list[str], commands: Commands, version: str) -> int:
     except OSError as error:
         return _fail(_from_os(error), as_json=False)
     return code
+
+
+@contextmanager
+def _ended_by() -> Iterator[list[int]]:
+    """Have SIGTERM and SIGHUP (a terminal that was closed) end us as Ctrl-C does. Gives the exit code for it."""
+    came: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        came.append(128 + number)
+        raise KeyboardInterrupt
+
+    ours = [number for number in _ENDING.values() if signal.getsignal(number) == signal.SIG_DFL]  # nohup stays nohup
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield came
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _guarded(arguments: list[str], commands: Commands, version: str) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -212,7 +213,11 @@ except KeyboardInterrupt:
 
 
 def start(folder, prefix):
-    process = subprocess.Popen([sys.executable, "-c", CHILD, folder, prefix], stderr=subprocess.PIPE, text=True)
+    (prefix.parent / "scratch").mkdir()
+    environment = {**os.environ, "TMPDIR": str(prefix.parent / "scratch")}  # of one that is killed something stays
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, folder, prefix], stderr=subprocess.PIPE, text=True, env=environment
+    )
     deadline = time.monotonic() + 120
     for line in process.stderr:  # pip has begun
         if "six" in line or time.monotonic() > deadline:
@@ -227,6 +232,7 @@ def test_interrupted_it_leaves_nothing(lock, folder, tmp_path):
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
     assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_what_a_killed_build_left_is_told_apart_and_made_anew(lock, folder, tmp_path):

@@ -220,7 +220,8 @@ def test_offline_without_a_cache(tmp_path):
     assert not (tmp_path / "envsolve").exists()
 
 
-def test_ctrl_c_while_locking(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_interrupted_while_locking(tmp_path, number, code):
     """An index that never answers; the answer is there already, then the user has had enough."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         asked = threading.Event()
@@ -232,9 +233,9 @@ def test_ctrl_c_while_locking(tmp_path):
                  "XDG_CACHE_HOME": str(tmp_path / "cache")},
         )  # fmt: skip
         assert asked.wait(60), "the index was never asked"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         out, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "tensorflow 1.4." in out
     assert err.strip().splitlines()[-1] == "interrupted"
     assert "Traceback" not in err

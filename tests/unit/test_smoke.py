@@ -3,6 +3,7 @@
 import atexit
 import importlib.util
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -45,7 +46,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def run_probe(*arguments, path=()):
     command = [sys.executable, "-c", WITH_PATH, ":".join(map(str, path)), str(PROBE), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    environment = {**os.environ, "TMPDIR": str(PROBE.parent)}  # of one that crashes something stays
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
 
 def judged(run):

@@ -36,6 +36,7 @@ def build(
     prefix: Prefix = None,
     base: Base = None,
     registry_mirror: Mirror = None,
+    own: Own = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -46,7 +47,7 @@ def build(
     other = stand_in(lock, base, registry_mirror)
     with_document("envsolve/build-1", json, lambda document: build_and_smoke(
         Path(folder), lock, backend_named(backend, prefix), prefix, document, json, Talk(quiet), other,
-        python_stand_in(lock, registry_mirror),
+        python_stand_in(lock, registry_mirror), own,
     ))  # fmt: skip
 
 

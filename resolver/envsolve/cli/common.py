@@ -16,15 +16,16 @@ from envsolve.talk import Talk
 
 def build_and_smoke(
     folder: Path, lock: Any, backend: str | None, prefix: str | None, document: dict[str, Any], json: bool, talk: Talk,
-    base: str | None = None, python_image: str | None = None,
+    base: str | None = None, python_image: str | None = None, own: str | None = None,
 ) -> None:  # fmt: skip
-    """Build a folder, run its smoke test and report; ``document`` gains what was done."""
+    """Build a folder, run its smoke test, ``own`` beside it, and report; ``document`` gains what was done."""
     from envsolve import pipeline
 
+    check_own(own)
     engine, built = pipeline.build(
         folder, lock, talk, backend=backend, prefix=path_of(prefix), base=base, python_image=python_image
     )
-    report(pipeline.run_smoke(engine, built, lock, folder, talk), document, json)
+    report(pipeline.run_smoke(engine, built, lock, folder, talk, path_of(own)), document, json)
 
 
 def report(outcome: Any, document: dict[str, Any], json: bool) -> None:
@@ -51,6 +52,15 @@ def backend_named(backend: str | None, prefix: str | None) -> str | None:
     if prefix and backend in ("docker", "podman"):
         raise UsageError(f"--prefix is for --backend local, not {backend}", code="contradictory-options")
     return "local" if prefix else backend
+
+
+def check_own(own: str | None) -> None:
+    """Raise UsageError for a check that cannot be read, before what may take long."""
+    path = path_of(own)
+    if path is not None:
+        from envsolve.smoke import packed
+
+        packed(path)
 
 
 def path_of(text: str | None) -> Path | None:

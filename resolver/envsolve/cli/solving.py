@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from envsolve.cli.common import backend_named, build_and_smoke, database
+from envsolve.cli.common import backend_named, build_and_smoke, check_own, database
 from envsolve.cli.options import (
     Accepted,
     AsOf,
@@ -25,6 +25,7 @@ from envsolve.cli.options import (
     Offline,
     OsName,
     Output,
+    Own,
     OwnFacts,
     OwnIndex,
     Prefix,
@@ -54,6 +55,7 @@ def solve(
     index: OwnIndex = None,
     build: BuildIt = False,
     prefix: Prefix = None,
+    own: Own = None,
     dry_run: DryRun = False,
     output: Output = None,
     compose: Compose = False,
@@ -70,13 +72,13 @@ def solve(
         "facts": facts, "indexes": index,
     }  # fmt: skip
     _solve(
-        typed, build=build, prefix=prefix, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
+        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
         json=json, offline=offline, quiet=quiet,
     )  # fmt: skip
 
 
 def _solve(
-    typed: Mapping[str, Any], *, build: bool, prefix: str | None, dry_run: bool, compose: bool, devcontainer: bool,
+    typed: Mapping[str, Any], *, build: bool, prefix: str | None, own: str | None, dry_run: bool, compose: bool, devcontainer: bool,
     force: bool, json: bool, offline: bool, quiet: bool, scanned: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """``solve``, with what a person typed; ``scanned``: what the targets follow from, for the JSON document."""
@@ -87,6 +89,10 @@ def _solve(
         raise UsageError("--dry-run contradicts --build", code="contradictory-options")
     if prefix and not build:
         raise UsageError("--prefix says where --build builds, and --build is missing", code="contradictory-options")
+    if own and not build:
+        hints = ("--build", "envsolve smoke DIR --smoke SCRIPT   # of what is built already")
+        raise UsageError("--smoke is run in what --build builds", hints=hints, code="contradictory-options")
+    check_own(own)
     options = defaults()
     options |= {name: value for name, value in typed.items() if value not in (None, [])}
     words, folder = options.pop("targets", ()), Path(options.pop("output", "envsolve"))
@@ -103,7 +109,7 @@ def _solve(
         return
     more = extras.asked(compose=compose, devcontainer=devcontainer)
     try:
-        _write_and_build(solution, folder, document, build, prefix, force, offline, json, Talk(quiet), more)
+        _write_and_build(solution, folder, document, build, prefix, force, offline, json, Talk(quiet), more, own)
     except EnvsolveError as error:
         if not json:
             raise
@@ -118,7 +124,7 @@ def _solve(
 
 def _write_and_build(
     solution: Any, folder: Path, document: dict[str, Any], build: bool, prefix: str | None, force: bool,
-    offline: bool, json: bool, talk: Talk, more: Sequence[str] = (),
+    offline: bool, json: bool, talk: Talk, more: Sequence[str] = (), own: str | None = None,
 ) -> None:  # fmt: skip
     """After the answer: lock, write, and with --build build and prove. Adds what it did to the JSON document."""
     from envsolve import folder as folders
@@ -132,7 +138,7 @@ def _write_and_build(
     document["folder"] = str(folder)
     document["lock"] = {"as_of": prepared.lock.as_of.isoformat(), "packages": len(prepared.lock.packages)}
     if build:
-        build_and_smoke(folder, prepared.lock, None, prefix, document, json, talk)
+        build_and_smoke(folder, prepared.lock, None, prefix, document, json, talk, own=own)
 
 
 def scan(
@@ -150,6 +156,7 @@ def scan(
     index: OwnIndex = None,
     build: BuildIt = False,
     prefix: Prefix = None,
+    own: Own = None,
     dry_run: DryRun = False,
     output: Output = None,
     compose: Compose = False,
@@ -179,6 +186,6 @@ def scan(
         "output": output, "facts": facts, "indexes": index,
     }  # fmt: skip
     _solve(
-        typed, build=build, prefix=prefix, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
+        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
         json=json, offline=offline, quiet=quiet, scanned=project.document(found),
     )  # fmt: skip

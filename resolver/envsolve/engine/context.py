@@ -9,11 +9,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from urllib.parse import unquote, urlsplit
 
+from envsolve import scratch
 from envsolve.engine.base import BuildSettings
 from envsolve.errors import NotReadyError, UsageError
 from envsolve.lock.pipconfig import ContainerSettings
@@ -42,16 +43,13 @@ def staged(folder: Path, settings: BuildSettings) -> Iterator[Path]:
             hints=(f"envsolve render {folder}",),
             code="incomplete-folder",
         )
-    try:
-        temporary = tempfile.TemporaryDirectory(prefix="envsolve-build-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise _no_room(error) from error
-    with temporary as name:
+    with ExitStack() as stack:
         try:
-            _lay_out(folder, Path(name), settings.container.ca_bundle)
+            stage = stack.enter_context(scratch.folder("build"))
+            _lay_out(folder, stage, settings.container.ca_bundle)
         except OSError as error:
             raise _no_room(error) from error
-        yield Path(name)
+        yield stage
 
 
 def _lay_out(folder: Path, stage: Path, bundle: Path | None) -> None:
@@ -89,6 +87,22 @@ def fingerprint(stage: Path) -> str:
         digest.update(f"{path.relative_to(stage)}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
+
+
+@contextmanager
+def building_alone(engine: str, tag: str) -> Iterator[None]:
+    """Keep a second build of an image out: the first to end would remove the stages that the other stands on.
+
+    Raises NotReadyError (``build-busy``).
+    """
+    import platformdirs
+
+    path = platformdirs.user_state_path("envsolve") / "building" / f"{engine}-{tag.rpartition(':')[2]}.lock"
+    with scratch.alone(path) as ours:
+        if not ours:
+            hints = ("the same command when that has ended",)
+            raise NotReadyError(f"another envsolve is building {tag}", hints=hints, code="build-busy")
+        yield
 
 
 def _no_room(error: OSError) -> NotReadyError:

@@ -6,6 +6,7 @@ command is there and works, else through the SDK, that is the classic builder (o
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.engine.buildx import Buildx
-from envsolve.engine.context import BuildLog, build_arguments, fingerprint, images_given, secrets, staged
+from envsolve.engine.context import (
+    BuildLog, build_arguments, building_alone, fingerprint, images_given, secrets, staged,
+)  # fmt: skip
 from envsolve.engine.detect import Endpoint
 from envsolve.engine.failures import build_failure, start_failure
 from envsolve.errors import EnvsolveError, NotReadyError, UsageError
@@ -76,15 +79,15 @@ class DockerEngine:
                 hints=(f"envsolve render {folder}", f"rm {folder / VENDOR}/image.tar"),
                 code="contradictory-options",
             )
-        with staged(folder, settings) as context:
+        with staged(folder, settings) as context, building_alone(self.name, tag):
             labels = _labels(fingerprint(context), settings)
             there = None if settings.no_cache or settings.pull else self._built(tag, labels)
             if there is not None:
                 talk.say(f"{self.name}: {tag} is there, made of these files")
                 return there
             log_path = self._make(context, lock, labels, settings, talk)
-        self._tidy(lock)
-        built = self._built(tag)
+            self._tidy(lock)
+        built = self._built(tag, labels)
         if built is None:
             raise NotReadyError(f"{self.name} built {tag} and does not have it", hints=(f"less {log_path}",))
         return Built(self.name, built.subject, tag, log_path, time.monotonic() - started, built.size)
@@ -102,6 +105,7 @@ class DockerEngine:
         buildx = Buildx.found(self.endpoint) if self.name == "docker" else None
         build = buildx.build if buildx else self._classic
         log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
+        whole = f"less {log.path}"
         try:
             with talk.step(f"{self.name}: building {tag}"):
                 failure = build(context, tag, labels, arguments, settings, log)
@@ -109,6 +113,13 @@ class DockerEngine:
                     image = lock.image.model_copy(update={"reference": settings.base or lock.image.reference})
                     there = lock.model_copy(update={"image": image})
                     raise build_failure(log.tail, log.clean(failure), there, log.path, self.name)
+        except EnvsolveError as error:
+            if whole not in error.hints:
+                error.hints = (*error.hints, whole)
+            raise
+        except KeyboardInterrupt:
+            talk.say(f"the build was given up; its log so far: {log.path}")
+            raise
         finally:
             log.close()
         return log.path
@@ -322,15 +333,22 @@ class DockerEngine:
         """Whatever the SDK raises beyond what was expected: the engine went away or refused."""
         import docker.errors
         import requests
+        import urllib3.exceptions
 
         try:
             yield
         except EnvsolveError:
             raise
-        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+        # urllib3's own: the SDK reads a build's events past requests
+        except (
+            docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError,
+        ) as error:  # fmt: skip
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                raise  # our own disk's, where the log goes
             refused = "permission denied" in str(error).lower()
             raise NotReadyError(
-                f"{self.endpoint} at {self.endpoint.address} stopped answering, or refused: {str(error)[:300]}",
+                f"{self.endpoint} at {self.endpoint.address} stopped answering, or refused",
+                facts=(str(error)[:300],),
                 hints=(f"{self.name} info", "envsolve doctor"),
                 code="engine-permission" if refused else "engine-lost",
             ) from error

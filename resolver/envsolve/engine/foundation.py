@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envsolve import scratch
 from envsolve.engine.base import BuildSettings
 from envsolve.engine.context import BuildLog, build_arguments, secrets
 from envsolve.engine.failures import build_failure
@@ -60,9 +60,9 @@ def _make(engine: DockerEngine, lock: Lock, name: str, dockerfile: str, settings
     arguments = build_arguments(settings.container)
     log = BuildLog(name.rpartition(":")[2], talk, secrets(arguments))
     try:
-        with tempfile.TemporaryDirectory(prefix="envsolve-build-") as context, talk.step(f"{engine.name}: {name}"):
-            _lay_out(Path(context), dockerfile, settings)
-            failure = engine.make(Path(context), name, arguments, settings, log)
+        with scratch.folder("build") as context, talk.step(f"{engine.name}: {name}"):
+            _lay_out(context, dockerfile, settings)
+            failure = engine.make(context, name, arguments, settings, log)
             if failure is not None:
                 raise build_failure(log.tail, log.clean(failure), lock, log.path, engine.name)
     finally:

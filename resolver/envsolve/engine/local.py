@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from envsolve import scratch
 from envsolve.engine import hostneeds, pip, virtual
 from envsolve.engine import prefix as prefixes
 from envsolve.engine.base import PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
@@ -67,6 +68,9 @@ class LocalEngine:
             except BuildError as error:
                 error.hints = (*error.hints, f"less {log}   # all that was said")
                 raise
+            except KeyboardInterrupt:
+                talk.say(f"the build was given up; its log so far: {log}")
+                raise
         talk.say(f"python: {prefix}/bin/python ({interpreter.version} of {interpreter.path}, made by {maker})")
         return Built(engine=self.name, subject=str(prefix), log=log, seconds=time.monotonic() - started)
 
@@ -96,13 +100,14 @@ class LocalEngine:
         command = [str(python), str((folder / "smoke.py").absolute()), *arguments]
         started = time.monotonic()
         with (
+            scratch.folder("smoke") as temporary,  # also what a probe that crashes leaves is gone afterwards
             tempfile.TemporaryFile("w+", errors="replace") as out,
             tempfile.TemporaryFile("w+", errors="replace") as err,
         ):
             try:
                 process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, text=True, cwd="/",
-                    env=_probe_variables(lock), start_new_session=True,
+                    env=_probe_variables(lock) | {"TMPDIR": str(temporary)}, start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
                 raise NotReadyError(f"{python} does not start: {error.strerror}", code="no-interpreter") from error
@@ -231,8 +236,7 @@ def _install(lock: Lock, interpreter: Interpreter, prefix: Path, folder: Path, t
         stream.write(line + "\n")
         talk.log(line)
 
-    with tempfile.TemporaryDirectory(prefix="envsolve-build-") as name:
-        home = Path(name)
+    with scratch.folder("build") as home:
         config = user_config()
         variables = pip.environment(config, home)
         vendored = vendoring.state(folder, lock) is not None

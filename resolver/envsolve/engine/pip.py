@@ -18,7 +18,7 @@ from envsolve.lock.vendoring import TOOLS
 if TYPE_CHECKING:
     from envsolve.lock.pipconfig import IndexConfig
 
-_KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "USER", "LOGNAME")
+_KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "USER", "LOGNAME")
 _NETWORK = ("Retrying (", "ProxyError", "SSLError", "ConnectTimeout", "NewConnectionError", "Connection refused")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _FROM_FILE = re.compile(r"(?:#sha256=\w+)? \(from -r .*\)(?=:$)")
@@ -35,8 +35,11 @@ def environment(config: IndexConfig, home: Path) -> dict[str, str]:
     netrc = Path(os.environ.get("HOME", "/nonexistent"), ".netrc")
     if netrc.is_file():
         (home / ".netrc").symlink_to(netrc)
+    temporary = home / "tmp"  # what pip unpacks is gone with ours, also after a kill
+    temporary.mkdir()
     found = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    found |= {"HOME": str(home), "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1", "PYTHONNOUSERSITE": "1"}
+    found |= {"HOME": str(home), "TMPDIR": str(temporary), "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INPUT": "1"}
+    found["PYTHONNOUSERSITE"] = "1"
     found |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1", "PIP_INDEX_URL": config.index_url}
     found["PIP_DEFAULT_TIMEOUT"], found["PIP_RETRIES"] = f"{config.timeout:g}", str(config.retries)
     optional = {
