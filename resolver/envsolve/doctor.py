@@ -1,15 +1,18 @@
 """Is this machine ready? Findings about driver, GPUs, CPU, engine, interpreters, disk, certificates and index.
 
-Each check stands alone, waits no longer than a few seconds and works with nothing installed.
+Each check stands alone and works with nothing installed; together they wait no longer than ``ALL_TIMEOUT_S``.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from threading import Thread
+from typing import Any, Literal
 
 from envsolve.errors import EnvsolveError
 from envsolve.host import probe
@@ -19,6 +22,9 @@ from envsolve.models import Frozen, Host, Request
 Severity = Literal["ok", "note", "warning", "blocks"]
 
 INDEX_TIMEOUT_S = 3.0
+ALL_TIMEOUT_S = 25.0
+"""Interpreters that do not answer may take 17 s, a driver 5 s, an engine 3 s."""
+
 _GIB = 1 << 30
 DISK_NEEDED = 2 * _GIB
 """Bytes: less than this holds no image of a framework."""
@@ -36,18 +42,57 @@ class Finding(Frozen):
 
 
 def examine(*, offline: bool = False, facts: Facts | None = None, host: Host | None = None) -> list[Finding]:
-    """Every finding, in a fixed order. Raises DatabaseError only when the database itself cannot be read."""
-    facts = facts or load()
-    host = host or probe(Request(targets=()), facts, interpreters=True)
-    findings = [*_gpus(host, facts), *_cpu(host), *_engines(host), *_disk()]
-    return findings + ([] if offline else _index())
+    """Every finding, in a fixed order, in ``ALL_TIMEOUT_S`` at most.
+
+    Raises DatabaseError only when the database itself cannot be read.
+    """
+    database = facts or load()
+
+    def machine() -> list[Finding]:
+        here = host or probe(Request(targets=()), database, interpreters=True)
+        return [*_gpus(here, database), *_cpu(here), *_kernel(database), *_engines(here), *_wiring(here)]
+
+    asked: dict[str, Callable[[], list[Finding]]] = {"machine": machine, "disk": lambda: list(_disk())}
+    return _within(ALL_TIMEOUT_S, asked if offline else asked | {"index": _index})
+
+
+def _within(seconds: float, asked: Mapping[str, Callable[[], list[Finding]]]) -> list[Finding]:
+    """What each says, asked all at once. Who is silent until then (a dead network disk, a name server) is said so."""
+    until = time.monotonic() + seconds
+    answers: dict[str, list[Finding] | Exception] = {}
+
+    def ask(name: str) -> None:
+        try:
+            answers[name] = asked[name]()
+        except Exception as error:  # noqa: BLE001 (raised below)
+            answers[name] = error
+
+    threads = [Thread(target=ask, args=(name,), daemon=True) for name in asked]
+    for thread in threads:
+        thread.start()
+    findings: list[Finding] = []
+    for name, thread in zip(asked, threads, strict=True):
+        thread.join(max(0.0, until - time.monotonic()))
+        answer = answers.get(name)
+        if isinstance(answer, Exception):
+            raise answer
+        findings += [_silent(name, seconds)] if answer is None else answer
+    return findings
+
+
+def _silent(name: str, seconds: float) -> Finding:
+    fix = {"index": "envsolve doctor --offline", "disk": "df -h", "machine": "nvidia-smi"}[name]
+    severity: Severity = "blocks" if name == "index" else "warning"
+    return Finding(subject=name, severity=severity, text=f"gave no answer within {seconds:.0f} s", fix=fix)
 
 
 def _gpus(host: Host, facts: Facts) -> Iterable[Finding]:
     for note in host.notes:
         yield Finding(subject="gpu", severity="warning", text=note, fix="nvidia-smi")
     if host.driver:
-        yield Finding(subject="driver", severity="ok", text=f"NVIDIA driver {host.driver}")
+        newest = _newest_cuda(host.driver, facts)
+        text = f"NVIDIA driver {host.driver}" + (f", for CUDA up to {newest}" if newest else "")
+        yield Finding(subject="driver", severity="ok", text=text)
     elif not host.notes:
         yield Finding(subject="gpu", severity="note", text="no NVIDIA GPU here: stacks for the CPU, or --gpu NAME")
     ends = {a.compute_capability: a.driver_branch_last for a in facts.architectures}
@@ -55,11 +100,24 @@ def _gpus(host: Host, facts: Facts) -> Iterable[Finding]:
         text = f"{gpu.name}, compute capability {gpu.compute_capability}"
         last = ends.get(gpu.compute_capability)
         if gpu.compute_capability not in ends:
-            yield Finding(subject="gpu", severity="warning", text=f"{text}: not in the database, so it is not judged")
+            text = f"{text}: not in the database, so it is not judged"
+            fix = "envsolve TARGET... --facts FILE   # with a row of your own for it"
+            yield Finding(subject="gpu", severity="warning", text=text, fix=fix)
         elif last:
             yield Finding(subject="gpu", severity="ok", text=f"{text}; {last} is the last driver branch for it")
         else:
             yield Finding(subject="gpu", severity="ok", text=text)
+
+
+def _newest_cuda(driver: str, facts: Facts) -> str | None:
+    """The newest known toolkit that this driver runs."""
+    have = _numbers(driver)
+    fitting = [toolkit.version for toolkit in facts.toolkits.values() if _numbers(toolkit.driver_min) <= have]
+    return max(fitting, key=_numbers, default=None)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 def _cpu(host: Host) -> Iterable[Finding]:
@@ -68,10 +126,25 @@ def _cpu(host: Host) -> Iterable[Finding]:
     yield Finding(
         subject="cpu",
         severity="warning" if lacking else "ok",
-        text=f"{host.machine}, {flags}" + ("; many frameworks' builds need avx" if lacking else ""),
+        text=f"{host.machine}, {flags}" + ("; many frameworks' builds need avx, and are left out" if lacking else ""),
+        fix="grep -m1 flags /proc/cpuinfo   # a virtual machine may hide what its processor has" if lacking else None,
     )
     if host.glibc is None:
-        yield Finding(subject="libc", severity="warning", text="no glibc: the local engine cannot install wheels here")
+        text, fix = "no glibc: the local engine cannot install wheels here", "envsolve build DIR --backend docker"
+        yield Finding(subject="libc", severity="warning", text=text, fix=fix)
+
+
+def _kernel(facts: Facts) -> Iterable[Finding]:
+    """Whether programs of very old C libraries can call this kernel at all."""
+    try:
+        answers = "[vsyscall]" in Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for repair in facts.repairs:
+        if repair.id == "vsyscall":
+            text = f"vsyscall: {'answered' if answers else f'not answered; with old images {repair.why}'}"
+            severity: Severity = "ok" if answers else "note"
+            yield Finding(subject="kernel", severity=severity, text=text, fix=None if answers else repair.fix)
 
 
 def _engines(host: Host) -> Iterable[Finding]:
@@ -79,11 +152,12 @@ def _engines(host: Host) -> Iterable[Finding]:
     if host.engine:
         yield Finding(subject="engine", severity="ok", text=host.engine)
     else:
+        text, fix = _no_engine()
         yield Finding(
             subject="engine",
             severity="warning" if host.interpreters else "blocks",
-            text="no container engine answers" + ("; the local engine can build" if host.interpreters else ""),
-            fix="systemctl start docker" if shutil.which("dockerd") else "apt-get install docker.io",
+            text=text + ("; the local engine can build" if host.interpreters else ""),
+            fix=fix,
         )
     if host.interpreters:
         yield Finding(subject="pythons", severity="ok", text=f"for the local engine: {found}")
@@ -92,16 +166,68 @@ def _engines(host: Host) -> Iterable[Finding]:
         yield Finding(subject="pythons", severity="note", text="none found that the local engine could use", fix=fix)
 
 
+def _no_engine() -> tuple[str, str]:
+    """Why no engine is used, and the command that changes it."""
+    from envsolve.engine import JOIN
+    from envsolve.engine.detect import search
+
+    asked = os.environ.get("DOCKER_HOST")
+    refused = [address for address, trouble in search().troubles if trouble == "permission"]
+    if refused:
+        return f"the container engine at {refused[0]} refuses this user", JOIN
+    if asked:
+        return f"no container engine answers at {asked}, which DOCKER_HOST names", "unset DOCKER_HOST"
+    if shutil.which("dockerd"):
+        return "no container engine answers; Docker is installed and does not run", "sudo systemctl start docker"
+    return "no container engine answers", "sudo apt-get install docker.io"
+
+
+def _wiring(host: Host) -> Iterable[Finding]:
+    """Whether the engine can hand a GPU on, where there is one."""
+    if not (host.gpus and host.engine):
+        return
+    from envsolve.engine import select
+    from envsolve.engine.docker import DockerEngine
+
+    engine = select("auto")
+    if isinstance(engine, DockerEngine):
+        yield wiring(engine.name, engine.about())
+
+
+def wiring(engine: str, info: Mapping[str, Any]) -> Finding:
+    """What an engine says of itself about GPUs."""
+    devices = [str(d.get("ID", "")) for d in info.get("DiscoveredDevices") or ()]
+    if any(name.startswith("nvidia.com/gpu") for name in devices):
+        return Finding(subject="gpu runtime", severity="ok", text=f"{engine} knows NVIDIA's devices by CDI")
+    if "nvidia" in (info.get("Runtimes") or {}):
+        return Finding(subject="gpu runtime", severity="ok", text=f"{engine} has NVIDIA's runtime")
+    return Finding(
+        subject="gpu runtime",
+        severity="warning",
+        text=f"{engine} lists neither NVIDIA's runtime nor its devices: containers may get no GPU",
+        fix="sudo apt-get install nvidia-container-toolkit && sudo nvidia-ctk runtime configure"
+        " && sudo systemctl restart docker",
+    )
+
+
 def _disk() -> Iterable[Finding]:
-    for folder in dict.fromkeys((Path.cwd(), Path(os.environ.get("TMPDIR", "/tmp")))):  # noqa: S108
+    import platformdirs
+
+    seen: set[int] = set()
+    for folder in (Path.cwd(), Path(tempfile.gettempdir()), platformdirs.user_data_path("envsolve")):
+        there = next(path for path in (folder, *folder.parents) if path.exists())
         try:
-            free = shutil.disk_usage(folder).free
+            disk = there.stat().st_dev
+            free = shutil.disk_usage(there).free
         except OSError as error:
-            yield Finding(subject="disk", severity="blocks", text=f"{folder}: {error.strerror}")
+            yield Finding(subject="disk", severity="blocks", text=f"{there}: {error.strerror}", fix=f"ls -ld {there}")
             continue
+        if disk in seen:
+            continue
+        seen.add(disk)
         severity: Severity = "blocks" if free < DISK_NEEDED else "warning" if free < DISK_COMFORTABLE else "ok"
-        fix = None if severity == "ok" else "docker system prune"
-        yield Finding(subject="disk", severity=severity, text=f"{free / _GIB:.1f} GiB free in {folder}", fix=fix)
+        fix = None if severity == "ok" else "docker system prune" if shutil.which("docker") else f"du -sh {there}/*"
+        yield Finding(subject="disk", severity=severity, text=f"{free / _GIB:.1f} GiB free in {there}", fix=fix)
 
 
 def _index() -> list[Finding]:
@@ -119,7 +245,14 @@ def _index() -> list[Finding]:
         answer = Transport(brief).get(url, {"Accept": "application/vnd.pypi.simple.v1+json"})
     except EnvsolveError as error:
         fix = error.hints[0] if error.hints else None
-        return [Finding(subject="index", severity="blocks", text=f"{error.message}; locking needs it", fix=fix)]
+        return [
+            Finding(
+                subject="index",
+                severity="blocks",
+                text=f"{error.message}; locking needs it",
+                fix=fix or "pip config list",
+            )
+        ]
     host = redact(url).split("/")[2] if "//" in url else url
     if answer.status != 200:
         text = f"{host} answers HTTP {answer.status} for a project that every index has"

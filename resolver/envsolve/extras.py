@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envsolve.data import data_dir
+from envsolve.errors import UsageError
+from envsolve.quoting import checked
 
 if TYPE_CHECKING:
     from envsolve.models import Lock
@@ -51,7 +53,7 @@ def _values(lock: Lock) -> dict[str, Any]:
 
     repairs = fitting(lock)
     return {
-        "version": lock.envsolve,
+        "version": checked("plain words", lock.envsolve),
         "image": image_name(lock),
         "uid": UID,
         "environment": {"HOME": HOME, "USER": "envsolve", **cache_variables(lock, repairs, CACHE)},
@@ -67,7 +69,7 @@ def _compose(lock: Lock) -> str:
         loader=FileSystemLoader(data_dir("templates")), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     # JSON's strings are YAML's; in them Compose puts variables in where there is a single $
-    environment.filters["json"] = lambda value: json.dumps(value).replace("$", "$$")
+    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False).replace("$", "$$")
     return environment.get_template("compose.j2").render(_values(lock)).rstrip("\n") + "\n"
 
 
@@ -87,5 +89,9 @@ def _devcontainer(lock: Lock) -> str:
         document["hostRequirements"] = {"gpu": True}
     if values["cache"]:
         document["mounts"] = [f"source=envsolve-cache-${{devcontainerId}},target={values['cache']},type=volume"]
-    head = f"// {_MARK} {lock.envsolve}; do not edit; run `envsolve render --devcontainer`\n"
+    if any("${" in value for value in values["environment"].values()):  # editors put this machine's values in there
+        raise UsageError(
+            "a variable of the lock holds ${, which a devcontainer.json cannot carry as it is", code="bad-lock"
+        )
+    head = f"// {_MARK} {values['version']}; do not edit; run `envsolve render --devcontainer`\n"
     return head + json.dumps(document, indent=2) + "\n"

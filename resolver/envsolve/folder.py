@@ -20,6 +20,7 @@ from pathlib import Path
 from envsolve.errors import NotReadyError, OutOfDateError, UsageError
 from envsolve.lock import document
 from envsolve.models import Lock
+from envsolve.quoting import word
 
 MANIFEST = ".envsolve-manifest.json"
 _SCHEMA = "envsolve/manifest-1"
@@ -55,7 +56,9 @@ def read_lock(directory: Path) -> Lock:
         raise UsageError(f"{path} is not text", hints=("envsolve TARGET... --force",), code="bad-lock") from error
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}", hints=(f"envsolve TARGET... -o {directory}",), code="no-lock"
+            f"{path} cannot be read: {error.strerror}",
+            hints=(f"envsolve TARGET... -o {word(directory)}",),
+            code="no-lock",
         ) from error
     return document.load(text)
 
@@ -253,7 +256,9 @@ def _explained(directory: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise NotReadyError(
-                f"the disk is full: {directory} is not written", hints=(f"df -h {directory.parent}",), code="disk-full"
+                f"the disk is full: {directory} is not written",
+                hints=(f"df -h {word(directory.parent)}",),
+                code="disk-full",
             ) from error
         where = f": {error.filename}" if error.filename else ""
         raise UsageError(

@@ -8,6 +8,7 @@ database has changes the fields that it gives; any other row is new.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +187,10 @@ def read_overlay(path: Path | str) -> Overlay:
             f"--facts {name}: {error.strerror or error}", code="unreadable-facts", hints=("--facts FILE",)
         ) from error
     value = parsed(content, name)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise DatabaseError(f"{name}: it holds half a character (\\ud800 to \\udfff alone)") from error
     if "builds" in value or "module" in value:  # one file of matrices/frameworks/
         value = {"evidence": value.get("evidence", {}), "frameworks": [value]}
     for key in sorted(set(value) - {*TABLES, "evidence", "frameworks"}):

@@ -14,6 +14,7 @@ from envsolve.errors import EnvsolveError, NoCombinationError, NotReadyError, Ou
 from envsolve.host import probe
 from envsolve.matrices import Facts, load
 from envsolve.models import Host, Lock, Request, ScopedIndex, SmokeReport, Solution, Stack
+from envsolve.quoting import word
 from envsolve.request import build_request
 from envsolve.solver import solve
 
@@ -266,7 +267,10 @@ def check_files(folder: Path, files: dict[str, str]) -> None:
     if stale:
         raise OutOfDateError(
             f"{folder}: {', '.join(stale)} not as the lock renders",
-            hints=(f"envsolve render {folder}", f"envsolve render {folder} --force   # gives up edits by hand"),
+            hints=(
+                f"envsolve render {word(folder)}",
+                f"envsolve render {word(folder)} --force   # gives up edits by hand",
+            ),
         )
 
 
@@ -296,7 +300,7 @@ def build(
     engine = select(backend or lock.request.backend, need_gpu=lock.stack.device == "gpu", talk=talk)
     talk.say(f"engine: {engine.name}")
     if base and engine.name == "local":
-        hints = (f"envsolve build {folder} --backend docker",)
+        hints = (f"envsolve build {word(folder)} --backend docker",)
         raise UsageError("a local environment has no base image", hints=hints, code="contradictory-options")
     built = engine.build(folder, lock, replace(_settings(prefix), base=base, python_image=python_image), talk)
     remember(lock, engine.name, prefix)

@@ -33,6 +33,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CAPABILITY = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 _WORDS = re.compile(r"[A-Za-z0-9 .:+_-]*")
 
 _SHAPES = {
@@ -47,6 +48,7 @@ _SHAPES = {
     "project": _PROJECT,
     "version": _VERSION,
     "sha256": _SHA256,
+    "compute capability": _CAPABILITY,
     "plain words": _WORDS,
 }
 
@@ -80,9 +82,9 @@ def pairs(variables: Iterable[tuple[str, str]]) -> str:
     return " \\\n    ".join(f"{name}={quoted(value)}" for name, value in variables)
 
 
-def word(text: str) -> str:
-    """One word of a shell command."""
-    return shlex.quote(text)
+def word(text: object) -> str:
+    """One word of a shell command, also of those that a person is told."""
+    return shlex.quote(str(text))
 
 
 def exec_form(words: Iterable[str]) -> str:

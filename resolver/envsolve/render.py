@@ -230,7 +230,8 @@ def _labels(lock: Lock, digest: str) -> Pairs:
     if image.digest:
         labels["org.opencontainers.image.base.digest"] = image.digest
     if stack.device == "gpu":
-        archs = sorted({g.compute_capability for g in lock.host.gpus}, key=lambda c: [int(p) for p in c.split(".")])
+        known = {checked("compute capability", g.compute_capability) for g in lock.host.gpus}
+        archs = sorted(known, key=lambda c: [int(p) for p in c.split(".")])
         labels["dev.envsolve.gpu-archs"] = " ".join(archs)
     return sorted(labels.items())
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from envsolve.errors import UsageError
 from envsolve.explain import frameworks_line, why
+from envsolve.quoting import word as shell_word
 
 if TYPE_CHECKING:
     from envsolve.matrices import Facts
@@ -101,7 +102,7 @@ class Retrace:
         if self.found is None or not self.holds:
             raise UsageError(
                 self.difference() or "no answer",
-                hints=(f"envsolve lock {self.folder}", f"envsolve why {self.folder}"),
+                hints=(f"envsolve lock {shell_word(self.folder)}", f"envsolve why {shell_word(self.folder)}"),
                 code="facts-changed",
             )
         return self.found
@@ -115,7 +116,7 @@ class Retrace:
             known = [n.removeprefix("framework:") for n in axes if not n.startswith(("cpu", "driver", "backend:"))]
             raise UsageError(
                 f"there is no axis {word}",
-                hints=tuple(f"envsolve why {self.folder} {n}" for n in known),
+                hints=tuple(f"envsolve why {shell_word(self.folder)} {n}" for n in known),
                 code="unknown-axis",
             )
         return name
@@ -194,6 +195,6 @@ def _from_the_lock(again: Retrace, asked: Asked, folder: str) -> Told:
     text = why(stack, asked.axis)
     if not text:
         axes = dict.fromkeys(r.axis.rpartition(":")[2] for r in stack.reasons)
-        hints = tuple(f"envsolve why {folder} {known}" for known in axes)
+        hints = tuple(f"envsolve why {shell_word(folder)} {known}" for known in axes)
         raise UsageError(f"the lock has no reason about {asked.axis}", hints=hints, code="unknown-axis")
     return Told(text, _document(again), again.difference())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from envsolve.errors import NotReadyError, UsageError
+from envsolve.quoting import word
 
 if TYPE_CHECKING:
     from envsolve.engine.base import Built, Engine
@@ -96,10 +97,10 @@ def find(
     built = engine.find(folder, lock, BuildSettings(prefix=prefix)) or _labelled(engine, lock)
     if built is None:
         where = f" at {prefix}" if prefix else ""
-        options = f" --prefix {prefix}" if prefix else f" --backend {engine.name}" if backend else ""
+        options = f" --prefix {word(prefix)}" if prefix else f" --backend {engine.name}" if backend else ""
         raise NotReadyError(
             f"{folder} is not built by {engine.name}{where}, or its lock is another since",
-            hints=(f"envsolve build {folder}{options}",),
+            hints=(f"envsolve build {word(folder)}{options}",),
             code="not-built",
         )
     return engine, built

@@ -6,10 +6,11 @@ import socket
 import subprocess
 import sys
 import time
+from threading import Event
 
 import pytest
 
-from envsolve.doctor import examine, findings_text
+from envsolve.doctor import _within, examine, findings_text, wiring
 from envsolve.matrices import load
 from envsolve.models import Gpu, Host, Interpreter
 
@@ -99,3 +100,58 @@ def test_nothing_on_the_path():
     assert done.returncode in (0, 4)
     assert "Traceback" not in done.stderr
     assert done.stdout.count("\n") >= 4
+
+
+def test_who_never_answers_is_said_and_not_waited_for():
+    """A network disk that is gone, an index that sends a byte a second: no time limit of a single read ends these."""
+    hung = Event()
+    try:
+        disk, index = _within(
+            0.3, {"disk": lambda: list(hung.wait(60) * []), "index": lambda: list(hung.wait(60) * [])}
+        )
+    finally:
+        hung.set()
+    assert (disk.severity, index.severity) == ("warning", "blocks")
+    assert "no answer" in index.text
+    assert disk.fix
+    assert index.fix
+
+
+def test_what_is_grave_or_odd_has_a_fix():
+    hosts = (
+        Host(),
+        Host(machine="x86_64", glibc=None),
+        Host(gpus=(Gpu(name="New", compute_capability="99.0"),), driver="1.0"),
+        Host(notes=("an NVIDIA card without a driver",)),
+    )
+    for host in hosts:
+        for finding in examine(offline=True, facts=FACTS, host=host):
+            assert finding.fix or finding.severity in ("ok", "note"), finding
+
+
+def test_the_newest_cuda_that_the_driver_runs():
+    toolkit = FACTS.toolkits["8.0"]
+    assert f"CUDA up to {toolkit.version}" in find(Host(driver=toolkit.driver_min), "driver")[0].text
+    assert "CUDA" not in find(Host(driver="1.0"), "driver")[0].text
+
+
+@pytest.mark.parametrize(
+    ("info", "severity"),
+    [
+        ({"Runtimes": {"runc": {}}}, "warning"),
+        ({}, "warning"),
+        ({"Runtimes": {"runc": {}, "nvidia": {}}}, "ok"),
+        ({"DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]}, "ok"),
+    ],
+)
+def test_whether_an_engine_can_hand_a_gpu_on(info, severity):
+    found = wiring("docker", info)
+    assert found.severity == severity
+    assert bool(found.fix) == (severity == "warning")
+
+
+def test_an_address_that_is_dead_is_named():
+    done = doctor("--json", "--offline", DOCKER_HOST="tcp://127.0.0.1:1")
+    (engine,) = [f for f in json.loads(done.stdout)["findings"] if f["subject"] == "engine"]
+    assert "tcp://127.0.0.1:1" in engine["text"]
+    assert engine["fix"] == "unset DOCKER_HOST"

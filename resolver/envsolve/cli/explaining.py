@@ -22,6 +22,7 @@ from envsolve.cli.options import (
 )
 from envsolve.errors import Exit, UsageError
 from envsolve.present import emit, emit_json
+from envsolve.quoting import word
 from envsolve.talk import Talk, wants_color
 
 
@@ -60,7 +61,7 @@ def _why_error(error: str, folder: str | None, axis: str | None, own: Texts, jso
     from envsolve.pasted import read_pasted
 
     if axis:
-        raise UsageError("an axis says nothing about --error", hints=(f"envsolve why {folder} --error TEXT",))
+        raise UsageError("an axis says nothing about --error", hints=(f"envsolve why {word(folder)} --error TEXT",))
     facts, lock = database(own), lock_of(folder) if folder else None
     diagnosis = causes.diagnose(read_pasted(error), facts, lock)
     if json:

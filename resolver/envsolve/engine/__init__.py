@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from envsolve.engine.detect import Kind, Search
     from envsolve.talk import Talk
 
-__all__ = ["select", "warn_refused"]
+__all__ = ["JOIN", "select", "warn_refused"]
 
 _START = {
     "docker": ("sudo apt-get install docker.io", "sudo systemctl start docker"),
@@ -19,7 +19,8 @@ _START = {
 }
 
 
-_JOIN = 'sudo usermod -aG docker "$USER" && newgrp docker'
+JOIN = 'sudo usermod -aG docker "$USER" && newgrp docker'
+"""What lets a user of this machine use its engine."""
 
 
 def select(backend: str, *, need_gpu: bool = False, talk: Talk | None = None) -> Engine:
@@ -65,7 +66,7 @@ def warn_refused(talk: Talk) -> None:
 def _warn(found: Search, talk: Talk | None) -> None:
     refused = _refused(found)
     if refused and talk is not None:
-        talk.warn(f"passing over the container engine at {refused[0]}: this user may not use it ({_JOIN})")
+        talk.warn(f"passing over the container engine at {refused[0]}: this user may not use it ({JOIN})")
 
 
 def _refused(found: Search) -> list[str]:
@@ -85,7 +86,7 @@ def _silent(backend: str, found: Search) -> NotReadyError:
     if refused:
         return NotReadyError(
             f"{backend} runs at {refused[0]}, and this user may not use it",
-            hints=(_JOIN, local),
+            hints=(JOIN, local),
             code="engine-permission",
         )
     facts = tuple(f"{address}: {_WORDS[trouble]}" for address, trouble in found.troubles)

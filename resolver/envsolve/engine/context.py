@@ -20,6 +20,7 @@ from envsolve.errors import NotReadyError, UsageError
 from envsolve.lock.pipconfig import ContainerSettings
 from envsolve.lock.pylock import VENDOR
 from envsolve.lock.vendoring import IMAGE, RECORD
+from envsolve.quoting import word
 
 if TYPE_CHECKING:
     from envsolve.talk import Talk
@@ -40,7 +41,7 @@ def staged(folder: Path, settings: BuildSettings) -> Iterator[Path]:
     if missing:
         raise UsageError(
             f"{folder} is not a folder that envsolve wrote: {', '.join(missing)} missing",
-            hints=(f"envsolve render {folder}",),
+            hints=(f"envsolve render {word(folder)}",),
             code="incomplete-folder",
         )
     with ExitStack() as stack:

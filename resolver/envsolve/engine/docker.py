@@ -25,6 +25,7 @@ from envsolve.engine.failures import build_failure, start_failure
 from envsolve.errors import EnvsolveError, NotReadyError, UsageError
 from envsolve.lock.pylock import VENDOR
 from envsolve.models import Lock
+from envsolve.quoting import word
 from envsolve.repairs import fitting
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class DockerEngine:
         if settings.base and settings.network == "none":
             raise UsageError(
                 f"{folder} brings its image in vendor/image.tar: another base has no place in it",
-                hints=(f"envsolve render {folder}", f"rm {folder / VENDOR}/image.tar"),
+                hints=(f"envsolve render {word(folder)}", f"rm {word(folder / VENDOR)}/image.tar"),
                 code="contradictory-options",
             )
         with staged(folder, settings) as context, building_alone(self.name, tag):
@@ -105,7 +106,7 @@ class DockerEngine:
         buildx = Buildx.found(self.endpoint) if self.name == "docker" else None
         build = buildx.build if buildx else self._classic
         log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
-        whole = f"less {log.path}"
+        whole = f"less {word(log.path)}"
         try:
             with talk.step(f"{self.name}: building {tag}"):
                 failure = build(context, tag, labels, arguments, settings, log)
@@ -311,6 +312,11 @@ class DockerEngine:
                 return int(container.wait(timeout=_CALL_TIMEOUT_S)["StatusCode"]), False
             container.kill()
             return 137, True
+
+    def about(self) -> dict[str, Any]:
+        """What the engine says of itself."""
+        with self._lost():
+            return dict(self._client().info())
 
     # -- the connection ------------------------------------------------------------------------------------------
 

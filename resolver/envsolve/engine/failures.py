@@ -8,6 +8,7 @@ from pathlib import Path
 
 from envsolve.errors import BuildError, EnvsolveError, NotReadyError
 from envsolve.models import Lock
+from envsolve.quoting import word
 from envsolve.repairs import of_failed_pull
 
 _SAID = 8
@@ -55,7 +56,7 @@ def meaningful(lines: Sequence[str]) -> tuple[str, ...]:
 def build_failure(lines: Sequence[str], message: str, lock: Lock, log: Path, engine: str) -> EnvsolveError:
     """The error for a build that failed with ``message`` after printing ``lines``."""
     facts = meaningful(lines) or (message,)
-    whole = f"less {log}"
+    whole = f"less {word(log)}"
     text = "\n".join((*lines[-60:], message))
     image = lock.image.reference
     if lock.image.python_image and lock.image.python_image.rpartition("/")[2].partition("@")[0] in message:

@@ -19,6 +19,7 @@ from envsolve.engine import prefix as prefixes
 from envsolve.engine.base import PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.errors import BuildError, NotReadyError
 from envsolve.lock import vendoring
+from envsolve.quoting import word
 
 if TYPE_CHECKING:
     from envsolve.models import Interpreter, Lock, LockedPackage
@@ -66,7 +67,7 @@ class LocalEngine:
                 maker = _install(lock, interpreter, prefix, folder, talk, stream)
                 _set_variables(prefix, variables)
             except BuildError as error:
-                error.hints = (*error.hints, f"less {log}   # all that was said")
+                error.hints = (*error.hints, f"less {word(log)}   # all that was said")
                 raise
             except KeyboardInterrupt:
                 talk.say(f"the build was given up; its log so far: {log}")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from envsolve.errors import NotReadyError, UsageError
+from envsolve.quoting import word
 
 SCHEMA = "envsolve/prefix-1"
 MARKER = "envsolve-prefix.json"
@@ -65,7 +66,7 @@ def refuse(prefix: Path, found: Found) -> UsageError:
         f"{prefix} holds {what}",
         hints=(
             "envsolve build DIR --backend local --prefix ANOTHER",
-            f"rm -r {prefix}   # when nothing in it is wanted",
+            f"rm -r {word(prefix)}   # when nothing in it is wanted",
         ),
         code="prefix-taken",
     )

@@ -37,6 +37,10 @@ def load(text: str) -> Lock:
     except ValidationError as error:
         first = error.errors()[0]
         raise _bad(f"the lock is damaged at {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    try:
+        dump(lock).encode()
+    except UnicodeEncodeError as error:
+        raise _bad("the lock is damaged: it holds half a character") from error
     for package in lock.packages:
         if len(package.sha256) != 64 or not set(package.sha256) <= set("0123456789abcdef"):
             raise _bad(f"the lock is damaged: the SHA-256 of {package.filename} is none")
