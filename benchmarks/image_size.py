@@ -5,8 +5,8 @@
 Both are built by the docker command that is there (the classic builder, so that the figures mean the same), once
 without its cache and once with, on the same base image, index and network, one after the other. Then the probe runs in
 both: a small image that does not work is no gain. Needs a Docker engine, the base image and a package index. Where the
-command ``repo2docker`` is on PATH, what it would build for the same request is described; cog is no package of an index.
-Prints a table; leaves no image behind.
+command ``repo2docker`` is on PATH, what it would build for the same request is described; cog is in no index. Prints a
+table; leaves no image behind.
 """
 
 from __future__ import annotations

@@ -213,6 +213,15 @@ def test_without_network_the_answer_comes_first_and_nothing_is_written(tmp_path)
     assert not (tmp_path / "out").exists()
 
 
+def test_a_check_of_ones_own_needs_a_build_and_is_read_before_it(tmp_path):
+    done = envsolve("tf==1.4", "--gpu", "none", "--smoke", "check.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--build" in done.stderr
+    done = envsolve("tf==1.4", "--gpu", "none", "--build", "--smoke", "check.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "check.py: No such file" in done.stderr
+
+
 def test_offline_without_a_cache(tmp_path):
     done = envsolve("tf==1.4", "--gpu", "none", "--offline", cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert done.returncode == 4

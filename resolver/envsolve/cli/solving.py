@@ -72,14 +72,14 @@ def solve(
         "facts": facts, "indexes": index,
     }  # fmt: skip
     _solve(
-        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
-        json=json, offline=offline, quiet=quiet,
+        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, compose=compose, devcontainer=devcontainer,
+        force=force, json=json, offline=offline, quiet=quiet,
     )  # fmt: skip
 
 
 def _solve(
-    typed: Mapping[str, Any], *, build: bool, prefix: str | None, own: str | None, dry_run: bool, compose: bool, devcontainer: bool,
-    force: bool, json: bool, offline: bool, quiet: bool, scanned: Mapping[str, Any] | None = None,
+    typed: Mapping[str, Any], *, build: bool, prefix: str | None, own: str | None, dry_run: bool, compose: bool,
+    devcontainer: bool, force: bool, json: bool, offline: bool, quiet: bool, scanned: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """``solve``, with what a person typed; ``scanned``: what the targets follow from, for the JSON document."""
     from envsolve import explain, extras, pipeline
@@ -186,6 +186,6 @@ def scan(
         "output": output, "facts": facts, "indexes": index,
     }  # fmt: skip
     _solve(
-        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, compose=compose, devcontainer=devcontainer, force=force,
-        json=json, offline=offline, quiet=quiet, scanned=project.document(found),
+        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, compose=compose, devcontainer=devcontainer,
+        force=force, json=json, offline=offline, quiet=quiet, scanned=project.document(found),
     )  # fmt: skip
