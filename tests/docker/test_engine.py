@@ -1,5 +1,6 @@
 """The container engine, for real: what a build takes and leaves, what a probe may do, and how each thing fails."""
 
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from envsolve.errors import BuildError, Exit, NotReadyError
 from envsolve.lock.pipconfig import ContainerSettings
 from envsolve.models import LockedImage
 from envsolve.render import UID, image_name
+from envsolve.smoke import smoke
 
 pytestmark = pytest.mark.docker
 
@@ -97,6 +99,16 @@ def test_a_company_index_serves_the_build_and_stays_out_of_the_image(
     # nor does any other image of this engine hold them: the build's own stages are gone
     for row in client.api.images(all=True):
         assert private_index.password not in json.dumps(client.api.history(row["Id"]))
+    # nor a layer of it, whatever a later one hides, nor the folder with its report
+    with tarfile.open(fileobj=io.BytesIO(b"".join(client.images.get(built.tag).save()))) as saved:
+        layers = [saved.extractfile(member).read() for member in saved if member.isfile()]
+    assert any(b"gamma" in layer for layer in layers)
+    assert not [text for text in secret for layer in layers if text.encode() in layer]
+    folder = tmp_path / "folder0"
+    report = smoke(engine, built, one, folder, talk)
+    assert report.versions["gamma"] == "3.0"
+    for path in folder.rglob("*"):
+        assert not path.is_file() or not [text for text in secret if text.encode() in path.read_bytes()], path
     log = built.log.read_text()
     assert "alpha" in log
     assert private_index.password not in log

@@ -14,6 +14,8 @@ import pytest
 from private_engine import PrivateEngine
 from render_locks import lock
 
+from envsolve.render import UID
+
 pytestmark = pytest.mark.docker
 
 SLIM = "python:3.6.15-slim-bullseye"
@@ -103,6 +105,17 @@ def containers(client, text):
     return [c for c in client.api.containers(all=True) if text in json.dumps(c)]
 
 
+def shut_in(container):
+    """What the engine itself says of the container."""
+    host, config = container["HostConfig"], container["Config"]
+    assert (host["NetworkMode"], host["ReadonlyRootfs"], host["Privileged"]) == ("none", True, False)
+    assert (host["CapDrop"], host["CapAdd"] or []) == (["ALL"], [])
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert (config["User"], list(host["Tmpfs"])) == (f"{UID}:{UID}", ["/tmp"])
+    assert not [*(host["Binds"] or ()), *container["Mounts"], *(host["Devices"] or ())]
+    return True
+
+
 def test_an_interrupted_build(person, made, client):
     folder = made("interrupted")
     dockerfile(folder, SLEEP)
@@ -120,6 +133,7 @@ def test_an_interrupted_build(person, made, client):
     (folder / "smoke.py").write_text(HANG)  # the next run goes on to the proof, which is ended too
     process = person.start("build", folder, "--backend", "docker")
     (probe,) = wait_for(lambda: client.containers.list(filters={"label": "dev.envsolve.probe"}))
+    assert shut_in(client.api.inspect_container(probe.id))
     os.killpg(process.pid, signal.SIGTERM)
     person.end(process, 143)
     assert probe.id not in {c.id for c in client.containers.list(all=True)}

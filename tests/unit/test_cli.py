@@ -233,8 +233,8 @@ def test_offline_without_a_cache(tmp_path):
 def test_interrupted_while_locking(tmp_path, number, code):
     """An index that never answers; the answer is there already, then the user has had enough."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        asked = threading.Event()
-        threading.Thread(target=lambda: (server.accept(), asked.set()), daemon=True).start()
+        asked, open_ = threading.Event(), []
+        threading.Thread(target=lambda: (open_.append(server.accept()), asked.set()), daemon=True).start()
         process = subprocess.Popen(
             [sys.executable, "-m", "envsolve", "tf==1.4", "--gpu", "none"], cwd=tmp_path,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
