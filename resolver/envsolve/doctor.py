@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, Literal
@@ -186,12 +187,15 @@ def _wiring(host: Host) -> Iterable[Finding]:
     """Whether the engine can hand a GPU on, where there is one."""
     if not (host.gpus and host.engine):
         return
+    from docker.errors import DockerException
+
     from envsolve.engine import select
     from envsolve.engine.docker import DockerEngine
 
     engine = select("auto")
     if isinstance(engine, DockerEngine):
-        yield wiring(engine.name, engine.about())
+        with suppress(DockerException, OSError):  # it has just gone
+            yield wiring(engine.name, engine._client().info())
 
 
 def wiring(engine: str, info: Mapping[str, Any]) -> Finding:

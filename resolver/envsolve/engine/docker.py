@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.engine.buildx import Buildx
 from envsolve.engine.context import (
-    BuildLog, build_arguments, building_alone, fingerprint, images_given, secrets, staged,
+    BuildLog,
+    build_arguments,
+    building_alone,
+    fingerprint,
+    images_given,
+    secrets,
+    staged,
 )  # fmt: skip
 from envsolve.engine.detect import Endpoint
 from envsolve.engine.failures import build_failure, start_failure
@@ -312,11 +318,6 @@ class DockerEngine:
                 return int(container.wait(timeout=_CALL_TIMEOUT_S)["StatusCode"]), False
             container.kill()
             return 137, True
-
-    def about(self) -> dict[str, Any]:
-        """What the engine says of itself."""
-        with self._lost():
-            return dict(self._client().info())
 
     # -- the connection ------------------------------------------------------------------------------------------
 
