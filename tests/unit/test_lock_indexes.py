@@ -296,3 +296,17 @@ def test_pip_installs_from_the_index_that_the_file_names(worlds, lock, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [path.name for path in (tmp_path / "files").iterdir()] == ["mine-1.1-py2.py3-none-any.whl"]
     assert "/files/mine-1.1-py2.py3-none-any.whl" in own.log
+
+
+@pytest.mark.parametrize("where", ["netrc", "pip"])
+def test_credentials_of_an_index_are_not_in_its_address(worlds, tmp_path, monkeypatch, where):
+    main, own = worlds
+    own.password = "Basic " + "bWU6c2VjcmV0"  # me:secret
+    netrc, config = tmp_path / "netrc", {}
+    netrc.write_text("machine 127.0.0.1 login me password secret\n" if where == "netrc" else "")
+    monkeypatch.setenv("NETRC", str(netrc))
+    if where == "pip":
+        config = {"extra_index_urls": (own.url.replace("http://", "http://me:secret@"),)}
+    index = main.index(tmp_path, scopes={"mine": own.url}, config=config)
+    assert {file.index for file in index.project("mine").files} == {own.url}
+    assert index.notes == ()  # the extra index has a scope
