@@ -26,6 +26,13 @@ def facts():
     return load()
 
 
+POETRY = (
+    "[tool.poetry.dependencies]\na = '^1.4.2'\nb = '^0.9.1'\nc = '^0.0.3'\nd = '~1.4.2'\ne = '~2.0'\nf = '^2'\n"
+    "g = {version = '1.2.*', optional = true}\nh = [{version = '1'}]\ni = '>=1.0,<2'\nj = '^2.7 || ^3.6'\n"
+    "[tool.poetry.group.train.dependencies]\nk = '1.0.8'\n[tool.poetry.group.dev.dependencies]\nl = '*'\n"
+)
+
+
 def project(folder: Path, **files: str) -> Path:
     for name, text in files.items():
         path = folder / name.replace("__", "/").replace("_py", ".py").replace("_txt", ".txt").replace("_md", ".md")
@@ -180,6 +187,15 @@ def test_the_symbol_tables_are_thousands_of_names_and_small():
         ("setup.cfg", "[options]\ninstall_requires =\n  theano>=0.9\n", [("theano", ">=0.9")]),
         ("pyproject.toml", "[project]\nname='x'\ndependencies=['torch==1.0.0']\n", [("torch", "==1.0.0")]),
         ("pyproject.toml", "[tool.poetry.dependencies]\ntorch = '^1.4'\n", [("torch", "~=1.4")]),
+        (
+            "pyproject.toml",
+            POETRY,
+            [
+                *[("a", "<2,>=1.4.2"), ("b", "~=0.9.1"), ("c", "<0.0.4,>=0.0.3"), ("d", "~=1.4.2")],
+                *[("e", "<2.1,>=2.0"), ("f", "<3,>=2"), ("g", "==1.2.*"), ("h", "")],
+                *[("i", "<2,>=1.0"), ("k", "==1.0.8")],
+            ],
+        ),
         ("Pipfile", "[packages]\nkeras = '==2.0.8'\n", [("keras", "==2.0.8")]),
         ("environment.yml", "dependencies:\n  - python=3.6\n  - tensorflow=1.4.0=py36_0\n",
          [("python", "==3.6.*"), ("tensorflow", "==1.4.0")]),

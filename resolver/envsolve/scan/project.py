@@ -16,8 +16,8 @@ from envsolve.scan.code import Code, CodeReader, notebook_source
 from envsolve.scan.conclude import Chosen, Claim, Release, choose, python_for, pythons_of
 from envsolve.scan.dates import last_change
 from envsolve.scan.evidence import Evidence
-from envsolve.scan.folder import Entry, listing, read_text
-from envsolve.scan.stated import Stated, read_stated, states
+from envsolve.scan.folder import LARGEST_TEXT, Entry, listing, read_text
+from envsolve.scan.stated import Stated, stated_or_fault, states
 from envsolve.scan.symbols import Library, Symbols
 
 if TYPE_CHECKING:
@@ -112,12 +112,21 @@ def _read(entry: Entry, reader: CodeReader, result: Scan, facts: Facts) -> list[
         return []
     text = read_text(entry)
     if text is None:
+        why = f"larger than {LARGEST_TEXT >> 20} MB" if entry.size > LARGEST_TEXT else "no file that can be read"
+        result.notes.append(f"{entry.name}: {why}: not looked at")
         return []
     if low.endswith(".ipynb"):
         text = notebook_source(text)
+        if text is None:
+            result.notes.append(f"{entry.name}: cannot be read as a notebook")
     if text and source:
         reader.read(entry.name, text)
-    return read_stated(entry.base, text) if text else []
+    if not text:
+        return []
+    found, fault = stated_or_fault(entry.base, text)
+    if fault:
+        result.notes.append(f"{entry.name}: {fault}")
+    return found
 
 
 def _read_model(entry: Entry, result: Scan, facts: Facts) -> None:

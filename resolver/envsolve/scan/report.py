@@ -13,23 +13,29 @@ _ORDER = {"proof": 0, "strong": 1, "weak": 2, "hint": 3}
 
 
 def text(scan: Scan, color: bool = False) -> str:
-    """The whole report."""
-    lines = [*_conclusion(scan, color), "", "Evidence"]
+    """The whole report; what files hold reaches a terminal without its control characters."""
+    lines = [*_conclusion(scan), "", "Evidence"]
     ordered = sorted(_telling(scan.evidence), key=lambda e: (_ORDER[e.strength], e.file, e.line or 0))
     lines += [_line(e) for e in ordered[:_SHOWN]] or ["  none"]
     if len(ordered) > _SHOWN:
         lines.append(f"  and {len(ordered) - _SHOWN} more: envsolve scan {scan.path} --json")
     lines += [f"Unknown  {name}: no package is known to bring this module" for name in scan.unknown]
     lines += [f"Note     {note}" for note in scan.notes]
-    return "\n".join(lines)
+    plain = [_plain(line) for line in lines]
+    if color and scan.targets:
+        plain[0] = plain[0].replace("envsolve", "\x1b[1menvsolve", 1) + "\x1b[0m"
+    return "\n".join(plain)
 
 
-def _conclusion(scan: Scan, color: bool) -> list[str]:
-    bold = ("\x1b[1m", "\x1b[0m") if color else ("", "")
+def _plain(line: str) -> str:
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in line)
+
+
+def _conclusion(scan: Scan) -> list[str]:
     if not scan.targets:
         lines = ["Request  none: no framework that the database knows was found"]
     else:
-        lines = [f"Request  {bold[0]}{command(scan)}{bold[1]}"]
+        lines = [f"Request  {command(scan)}"]
     for name, range_ in scan.ranges.items():
         lines.append(f"         {name} {range_ or 'any release'}: {scan.reasons.get(name, '')}")
     lines.append(f"Python   {_spans(scan.pythons)}")

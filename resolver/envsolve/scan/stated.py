@@ -51,6 +51,12 @@ _PROSE = re.compile(
     re.IGNORECASE,
 )
 _LINES = 4000
+_FAULT = 160
+"""Characters of what a parser says."""
+_COMPATIBLE = 2
+"""Parts from the one that may not grow to the end, where PEP 440 has a word for it."""
+_TOOLS = ("dev", "develop", "test", "tests", "docs", "doc", "lint")
+"""Groups of poetry that the code itself does without."""
 
 
 def readers(base: str) -> Callable[[str], Iterator[Stated]] | None:
@@ -81,14 +87,25 @@ def states(base: str) -> bool:
 
 
 def read_stated(base: str, text: str) -> list[Stated]:
-    """What a file states; a file that is broken states what can still be read. Never raises for any text."""
+    """What a file states; of a broken one, what stands before the break. Never raises for any text."""
+    return stated_or_fault(base, text)[0]
+
+
+def stated_or_fault(base: str, text: str) -> tuple[list[Stated], str | None]:
+    """What a file states, and in one line why no more of it could be read. Never raises for any text."""
     reader = readers(base)
+    found: list[Stated] = []
     if reader is None:
-        return []
+        return found, None
     try:
-        return list(reader(text))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, configparser.Error):
-        return []
+        found.extend(reader(text))
+    except (ValueError, configparser.Error) as error:
+        return found, f"cannot be read: {' '.join(str(error).split())[:_FAULT]}"
+    except (TypeError, KeyError, AttributeError):
+        return found, "cannot be read: its parts are not of the kinds that such a file has"
+    except RecursionError:
+        return found, "cannot be read: it is nested too deeply"
+    return found, None
 
 
 def _spec(text: str) -> str | None:
@@ -177,8 +194,12 @@ def _pyproject(text: str) -> Iterator[Stated]:
     for item in project.get("dependencies", []):
         yield from _one(item.split(";")[0], _line(text, item), "setup")
     yield from _python(project.get("requires-python", ""), _line(text, "requires-python"))
-    for name, value in content.get("tool", {}).get("poetry", {}).get("dependencies", {}).items():
-        yield from _table(name, value, text)
+    poetry = content.get("tool", {}).get("poetry", {})
+    tables = [poetry.get("dependencies", {})]
+    tables += [group.get("dependencies", {}) for name, group in poetry.get("group", {}).items() if name not in _TOOLS]
+    for table in tables:
+        for name, value in table.items():
+            yield from _table(name, value, text)
 
 
 def _pipfile(text: str) -> Iterator[Stated]:
@@ -186,8 +207,9 @@ def _pipfile(text: str) -> Iterator[Stated]:
     for name, value in content.get("packages", {}).items():
         yield from _table(name, value, text)
     version = content.get("requires", {}).get("python_version")
-    if version:
-        yield Stated("python", f"=={version}.*", _line(text, "python_version"), f"python_version {version}", "pins")
+    spec = _spec(f"=={version}.*") if version else None
+    if spec:
+        yield Stated("python", spec, _line(text, "python_version"), f"python_version {version}", "pins")
 
 
 def _pipfile_lock(text: str) -> Iterator[Stated]:
@@ -197,21 +219,28 @@ def _pipfile_lock(text: str) -> Iterator[Stated]:
 
 
 def _table(name: str, value: Any, text: str) -> Iterator[Stated]:
-    """An entry of poetry's or pipenv's table: '*', '==1.4', '^1.4', {version = ...}."""
-    version = value.get("version", "") if isinstance(value, dict) else value
+    """An entry of poetry's or pipenv's table: '*', '==1.4', '^1.4', {version = ...}; of a list only its name."""
+    version = value.get("version", "") if isinstance(value, dict) else "" if isinstance(value, list) else value
     if not isinstance(version, str):
         return
     line = _line(text, f"{name} ") if f"{name} " in text else _line(text, name)
-    caret = re.fullmatch(r"[\^~](\d+)(\.\d+)?(\.\d+)?", version)
-    if caret:
-        version = f"~={caret[1]}{caret[2] or '.0'}" if version[0] == "^" else f"=={caret[1]}{caret[2] or ''}.*"
-    elif version == "*":
-        version = ""
-    elif version[:1].isdigit():
-        version = f"=={version}"
-    spec = _spec(version)
+    spec = _spec(",".join(_poetry(part.strip()) for part in version.split(",")))
     if spec is not None:
-        yield Stated(canonicalize_name(name), spec, line, f"{name} = {version}", "setup")
+        yield Stated(canonicalize_name(name), spec, line, f"{name} = {version}".rstrip("= "), "setup")
+
+
+def _poetry(version: str) -> str:
+    """PEP 440 for a constraint as poetry writes it: https://python-poetry.org/docs/dependency-specification/."""
+    marked = re.fullmatch(r"([\^~])\s*(\d+(?:\.\d+)*)", version)
+    if marked is None:
+        return "" if version == "*" else f"=={version}" if version[:1].isdigit() else version
+    parts = [int(part) for part in marked[2].split(".")]
+    last = len(parts) - 1
+    kept = next((i for i, part in enumerate(parts) if part), last) if marked[1] == "^" else min(1, last)
+    if kept == len(parts) - _COMPATIBLE:
+        return f"~={marked[2]}"
+    above = [*parts[:kept], parts[kept] + 1]
+    return f">={marked[2]},<{'.'.join(map(str, above))}"
 
 
 def _conda(text: str) -> Iterator[Stated]:

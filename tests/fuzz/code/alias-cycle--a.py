@@ -1,0 +1,5 @@
+import tensorflow as tf
+a = b
+b = a
+tf = tf
+tf = tf.contrib

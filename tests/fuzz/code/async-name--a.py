@@ -1,0 +1,1 @@
+f(async=True); x.async; async

@@ -1,0 +1,1 @@
+import kerasprint 1raise E, 1

@@ -1,0 +1,5 @@
+print \
+  "a", \
+  b
+import \
+  keras

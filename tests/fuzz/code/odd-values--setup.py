@@ -1,0 +1,1 @@
+setup(install_requires={1: 2}, python_requires=3, classifiers=None, **x)
