@@ -418,3 +418,22 @@ def test_scanning_imports_no_framework():
     code = "import sys; from envsolve.scan import project; print({'tensorflow','docker','requests'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_name_that_was_gone_when_the_table_begins(tmp_path, facts):
+    code = "import tensorflow as tf\nx = tf.image.per_image_whitening(1)\ny = tf.test.GetTempDir()\n"
+    scan = scanned(tmp_path, facts, main_py=code)
+    assert scan.ranges["tensorflow"] == "<0.12.0"
+    assert [e.found for e in scan.evidence if e.source.endswith("before.jsonl")] == [
+        "tensorflow.image.per_image_whitening(...)",
+        "tensorflow.test.GetTempDir()",
+    ]
+
+
+def test_what_the_table_of_older_names_says_is_true_of_the_tables():
+    library = Library()
+    for name, row in library.before.items():
+        table = library.tables[row["package"]]
+        module, _, own = name.rpartition(".")
+        packed = (table._names(module) or {}).get(own, "")
+        assert not packed.startswith(("0", "-")), name

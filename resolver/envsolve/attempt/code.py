@@ -13,7 +13,7 @@ from envsolve.attempt.failure import Failure, Frame
 from envsolve.causes import installed
 from envsolve.matrices import Facts
 from envsolve.models import Lock
-from envsolve.scan.code import CodeReader, judge
+from envsolve.scan.code import BEFORE_TABLE, CodeReader, judge
 from envsolve.scan.folder import Entry, listing, read_text
 from envsolve.scan.project import known_pythons
 from envsolve.scan.python2 import parse
@@ -119,6 +119,9 @@ class OwnCode:
         """What a use asks of a package that the environment's release does not have; None when it has it."""
         table = self.library.tables.get(use.name.partition(".")[0])
         version = self.version_of(table) if table else None
+        row = self.library.before.get(use.name)
+        if row and version and not SpecifierSet(row["versions"]).contains(version, prereleases=True):
+            return Lack(row["package"], row["versions"], f"{use.name} is gone: {row['why']}", where, BEFORE_TABLE)
         judged = judge(table, use) if table and version else None
         if table is None or version is None or judged is None:
             return None
@@ -151,7 +154,10 @@ class OwnCode:
         table = next((t for t in self.library.tables.values() if t.framework == package), None)
         if table is None:
             return []
-        return [(table.specifier(set(some)), name) for some, name in self.reader.code.uses.get(package, [])]
+        code = self.reader.code
+        return [(table.specifier(set(some)), name) for some, name in code.uses.get(package, [])] + [
+            *code.older.get(package, [])
+        ]
 
     def pythons(self) -> list[str]:
         """The Pythons that can read all own files, oldest first."""

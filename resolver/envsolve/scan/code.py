@@ -20,6 +20,7 @@ from envsolve.scan.uses import Source, Use, read_source
 
 PYTHON_TABLE = "matrices/symbols/python.jsonl"
 IMPORT_TABLE = "matrices/symbols/imports.jsonl"
+BEFORE_TABLE = "matrices/symbols/before.jsonl"
 _COMMENTS = 400
 
 
@@ -32,6 +33,8 @@ class Code:
     """Module of a framework -> number of files that import it."""
     uses: dict[str, list[tuple[frozenset[int], str]]] = field(default_factory=dict)
     """Framework -> for each use that not all releases allow: the releases that do, and the name."""
+    older: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    """Framework -> (PEP 440 range, name) of each use of a name that was gone when its table begins."""
     packages: dict[str, Evidence] = field(default_factory=dict)
     unknown: dict[str, tuple[str, int]] = field(default_factory=dict)
     stated: list[tuple[str, Stated]] = field(default_factory=list)
@@ -155,6 +158,9 @@ class CodeReader:
         if table is None or use.guarded or table.module in self.local:
             return
         self._needs(file, use.name, use.line)
+        if use.name in self.library.before:
+            self._gone_before(file, use, self.library.before[use.name])
+            return
         key = (use.name, use.call)
         if key not in self._judged:
             self._judged[key] = judge(table, use)
@@ -173,6 +179,16 @@ class CodeReader:
             file, use.line, _shown(use), f"{table.framework} {specifier}: {why}", "strong", table.source,
             ranges={table.framework: specifier},
         )  # fmt: skip
+
+    def _gone_before(self, file: str, use: Use, row: dict[str, Any]) -> None:
+        package, versions = row["package"], row["versions"]
+        known = self.code.older.setdefault(package, [])
+        if (versions, use.name) not in known:
+            known.append((versions, use.name))
+            self._say(
+                file, use.line, _shown(use), f"{package} {versions}: {row['why']}", "strong", BEFORE_TABLE,
+                ranges={package: versions},
+            )  # fmt: skip
 
 
 @cache

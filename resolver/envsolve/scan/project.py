@@ -268,7 +268,8 @@ class Conclusion:
         table = self._table(name)
         if table is None:
             return []
-        return [(table.specifier(set(allowed)), used) for allowed, used in self.code.uses.get(name, [])]
+        found = [(table.specifier(set(allowed)), used) for allowed, used in self.code.uses.get(name, [])]
+        return found + self.code.older.get(name, [])
 
     def _models(self, name: str) -> list[tuple[str, str]]:
         """What model files leave of a framework's releases."""

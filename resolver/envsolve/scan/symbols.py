@@ -16,7 +16,7 @@ from envsolve.scan.uses import Call, Use
 
 _MODULE = "m"
 _FIRST = '{"module":"'
-_NOT_TABLES = ("python", "imports")
+_NOT_TABLES = ("python", "imports", "before")
 
 
 @dataclass
@@ -270,6 +270,11 @@ class Library:
     def imports(self) -> list[dict[str, Any]]:
         """Which project an imported module belongs to, and what a use needs besides."""
         return self._lines("imports")
+
+    @cached_property
+    def before(self) -> dict[str, dict[str, Any]]:
+        """Dotted name -> the releases that had it, of names that were gone when the tables begin."""
+        return {row["uses"]: row for row in self._lines("before") if "uses" in row}
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         path = self.root / f"{name}.jsonl"
