@@ -59,6 +59,10 @@ class Sources:
         return f"\x1b[{';'.join(codes)}m{text}\x1b[0m" if self.color else text
 
 
+READABLE = 12
+"""Facts in one reason that a person reads; of more the first half is shown."""
+
+
 def document(solution: Solution) -> dict[str, Any]:
     """The ``--json`` document, ``envsolve/solution-1``."""
     return {"schema": SCHEMA, **solution.model_dump(mode="json")}
@@ -170,12 +174,24 @@ def _conflict(solution: Solution, paint: Sources) -> list[str]:
 def _cores(title: str, cores: Sequence[Sequence[Reason]], paint: Sources) -> list[str]:
     """Every independent conflict; where there are several, each under a number, for each has to be met."""
     if len(cores) == 1:
-        return [f"{title}:", *_sentences(cores[0], paint)]
+        return [f"{title}:", *_shortened(cores[0], paint)]
     lines = [f"{title}: {len(cores)} reasons, each enough by itself:"]
     for number, core in enumerate(cores, 1):
-        first, *rest = _sentences(core, paint)
+        first, *rest = _shortened(core, paint)
         lines += [f"  {number}. {first.removeprefix('  - ')}", *(f"     {line.removeprefix('  - ')}" for line in rest)]
     return lines
+
+
+def _shortened(core: Sequence[Reason], paint: Sources) -> list[str]:
+    """The sentences of a conflict: of one that nobody would read to its end what the user said, and the first facts."""
+    looked_up = [reason for reason in core if reason.how != "given"]
+    if len(looked_up) <= READABLE:
+        return _sentences(core, paint)
+    left = len(looked_up) - READABLE // 2
+    given = [reason for reason in core if reason.how == "given"]
+    shown = _sentences([*looked_up[: READABLE // 2], *given], paint)
+    shown.insert(READABLE // 2, f"  - ... and {left} facts more of the same kinds (--json has them all)")
+    return shown
 
 
 def _sentences(reasons: Iterable[Reason], paint: Sources) -> list[str]:

@@ -3,7 +3,9 @@
 from hypothesis import assume, given, settings
 from test_solver import FACTS, questions
 
+from envsolve.solver.proving import Contradiction
 from envsolve.solver.question import Question
+from envsolve.solver.saying import shortest
 from envsolve.solver.whynot import proofs
 
 
@@ -22,6 +24,21 @@ def test_each_core_refutes_and_every_part_of_it_is_needed(case):
             assert question.problem.feasible(about, [r for r in rules if r is not rule])
         for wish in about:
             assert question.problem.feasible([w for w in about if w is not wish], rules)
+
+
+@given(questions())
+@settings(max_examples=40, deadline=None)
+def test_what_is_said_of_a_proof_is_a_proof_and_each_sentence_of_it_is_needed(case):
+    request, host = case
+    question = Question(request, host, FACTS)
+    wishes = [*question.wishes, *([question.gpu_wish] if host.gpus else [])]
+    assume(not question.problem.feasible(wishes))
+    for rules, about in proofs(question, wishes):
+        domains = question.problem.within(about)
+        said = [rule for _, rule in shortest(question.world, domains, rules)]
+        assert Contradiction(domains, said).model() is None
+        for rule in said:
+            assert Contradiction(domains, [r for r in said if r is not rule]).model() is not None
 
 
 @given(questions())

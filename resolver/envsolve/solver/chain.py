@@ -70,7 +70,7 @@ def chain(question: Question, found: Answer) -> Chain:
     for rule in world.rules:
         if spoke(world, rule, chosen):
             source = axes[rule.when[0][0]].name if rule.when else REQUEST
-            links.append(Link(source, axes[rule.then[0]].name, world.reason(rule, chosen)))
+            links.append(Link(source, axes[rule.then[0]].name, world.reason([rule], chosen)))
     return Chain(values, tuple(dict.fromkeys(links)))
 
 

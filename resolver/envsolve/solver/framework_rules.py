@@ -8,10 +8,10 @@ from operator import and_
 
 from envsolve import facts as schema
 from envsolve.models import Verdict
-from envsolve.prose import builds_named, listed, said_of
+from envsolve.prose import builds_named, listed, plural, said_of
 from envsolve.solver.finite import Mask
 from envsolve.solver.verdict import on_gpu, worst
-from envsolve.solver.world import BROUGHT_BY, NO_CUDA, Axis, World, at_least, build_id, covers, version_key
+from envsolve.solver.world import BROUGHT_BY, NO_CUDA, VERDICTS, Axis, World, at_least, build_id, covers, version_key
 
 Builds = Sequence[schema.Build]
 
@@ -32,8 +32,8 @@ def add_framework_rules(world: World, name: str, frameworks: Sequence[str]) -> N
     _companions(world, name, frameworks)
 
 
-def _pythons(build: schema.Build) -> str:
-    versions: list[str] = sorted(build.pythons, key=version_key)
+def _pythons(builds: Builds) -> str:
+    versions: list[str] = sorted({p for b in builds for p in b.pythons}, key=version_key)
     return listed(versions, most=12)
 
 
@@ -43,16 +43,27 @@ def _about(build: schema.Build) -> tuple[str, schema.Row]:
 
 def _lockable(world: World, fw: Axis) -> None:
     """Builds of some origins are known, and not offered."""
-    scoped = {name for index in world.request.indexes for name in index.packages}
+    scoped = scoped_packages(world)
+
+    def elsewhere(builds: Builds) -> str:
+        origins, why = listed(b.origin for b in builds), "; ".join(dict.fromkeys(map(_unlockable, builds)))
+        return said_of(builds, "is", f"not on the package index ({origins}): {why}")
+
     world.relate(
         fw,
         world.axes["cpu"],
         lambda b: 0 if not schema.lockable(b, scoped) else None,
-        lambda bs: said_of(bs, "is", f"not on the package index ({bs[0].origin}): {_unlockable(bs[0])}"),
+        elsewhere,
         about=_about,
         axis="origin",
-        detail=lambda b: b.origin,
+        detail=lambda b: (b.origin, _unlockable(b)),
+        together=elsewhere,
     )
+
+
+def scoped_packages(world: World) -> set[str]:
+    """The packages that indexes of the user's own serve."""
+    return {name for index in world.request.indexes for name in index.packages}
 
 
 def _unlockable(build: schema.Build) -> str:
@@ -72,22 +83,30 @@ def _needs(world: World, fw: Axis) -> None:
         older = f", older than {builds[0].glibc_below}" if builds[0].glibc_below else " or newer"
         return said_of(builds, "needs", f"glibc {builds[0].glibc or 'of any version'}{libstdcxx}{older}")
 
+    def exist(builds: Builds) -> str:
+        return said_of(builds, "exists", f"for Python {_pythons(builds)}")
+
+    def for_one_device(builds: Builds) -> str:
+        return said_of(builds, "is", f"built for the {builds[0].devices[0].upper()} only")
+
     world.relate(
         fw,
         python,
         lambda b: python.only(*b.pythons),
-        lambda bs: said_of(bs, "exists", f"for Python {_pythons(bs[0])}"),
+        exist,
         about=_about,
         evidence="pythons",
         detail=lambda b: tuple(b.pythons),
+        together=exist,
     )
     world.relate(
         fw,
         device,
         lambda b: device.only(*b.devices) if len(b.devices) == 1 else None,
-        lambda bs: said_of(bs, "is", f"built for the {bs[0].devices[0].upper()} only"),
+        for_one_device,
         about=_about,
         evidence="devices",
+        together=for_one_device,
     )
 
     @cache
@@ -143,17 +162,27 @@ def _cuda(world: World, fw: Axis) -> None:
     cuda, source, image = (world.axes[name] for name in ("cuda", "cuda_source", "image"))
     words = {
         "system": ("takes", "CUDA from the system"),
-        "wheel": ("brings", "its own CUDA"),
+        "wheel": ("brings", "CUDA in the wheel"),
         "image": ("comes", "with an image of its own"),
     }
+
+    def needs(builds: Builds) -> str:
+        releases: list[str] = sorted({b.cuda for b in builds if b.cuda}, key=version_key)
+        return said_of(builds, "needs", f"CUDA {listed(releases)}")
+
+    def brought(builds: Builds) -> str:
+        kinds = dict.fromkeys(b.cuda_source or "system" for b in builds)
+        return f"{builds_named(builds)} " + " or ".join(f"{plural(words[k][0])} {words[k][1]}" for k in kinds)
+
     world.relate(
         fw,
         cuda,
         lambda b: cuda.only(b.cuda) if b.cuda else None,
-        lambda bs: said_of(bs, "needs", f"CUDA {bs[0].cuda}"),
+        needs,
         about=_about,
         evidence="cuda",
         also=world.gpu_only,
+        together=needs,
     )
     world.relate(
         fw,
@@ -163,6 +192,7 @@ def _cuda(world: World, fw: Axis) -> None:
         about=_about,
         evidence="cuda_source",
         also=world.gpu_only,
+        together=brought,
     )
     world.relate(
         fw,
@@ -215,6 +245,20 @@ def kernels(world: World, build: schema.Build) -> Verdict:
     return worst(on_gpu(gpu.compute_capability, build.sass, build.ptx) for gpu in world.host.gpus)
 
 
+def safest(world: World, builds: Builds) -> str:
+    """The best that the kernels of one of them do on the host's GPUs."""
+    return min((kernels(world, b) for b in builds), key=VERDICTS.index)
+
+
+def code_between(world: World, builds: Builds) -> str:
+    """What builds have for the host's GPUs between them, as the end of a sentence."""
+    return {
+        "native": f"have machine code for the {world.gpus}",
+        "jit": f"have no machine code for the {world.gpus}, and PTX at best",
+        "no": f"have no code for the {world.gpus}",
+    }.get(safest(world, builds), f"are not known to have code for the {world.gpus}")
+
+
 def _gpu_code(world: World, fw: Axis) -> None:
     verdict = world.axes["verdict"]
 
@@ -240,6 +284,7 @@ def _gpu_code(world: World, fw: Axis) -> None:
         evidence="sass",
         also=world.gpu_only,
         detail=lambda b: (b.sass, b.ptx),
+        together=lambda bs: f"{builds_named(bs)} {code_between(world, bs)}",
     )
 
 
@@ -289,7 +334,7 @@ def _pairing(world: World, name: str, other: str, rows: Sequence[schema.Pairing]
         return found
 
     def text(builds: Builds) -> str:
-        wanted = listed(f"{other} {p.other_versions}" for p in mine(builds[0]))
+        wanted = listed((f"{other} {p.other_versions}" for b in builds for p in mine(b)), most=4)
         return (
             f"{builds_named(builds)} works with {wanted}"
             if wanted
@@ -303,6 +348,7 @@ def _pairing(world: World, name: str, other: str, rows: Sequence[schema.Pairing]
         text,
         about=lambda b: (f"pairing {name}=={b.version} {other}", (mine(b) or rows)[0]),
         also=((backend, backend.only(other)),),
+        together=text,
     )
 
 
@@ -356,7 +402,8 @@ def _companion(world: World, name: str, other: str, rows: Sequence[schema.Pairin
         return reduce(and_, limits) if limits else None
 
     def text(builds: Builds) -> str:
-        return said_of(builds, "works", f"with {listed(f'{other} {p.other_versions}' for p in mine(builds[0]))}")
+        limits = (f"{other} {p.other_versions}" for b in builds for p in mine(b))
+        return said_of(builds, "works", f"with {listed(limits, most=4)}")
 
     world.relate(
         fw,
@@ -364,4 +411,5 @@ def _companion(world: World, name: str, other: str, rows: Sequence[schema.Pairin
         fits,
         text,
         about=lambda b: (f"pairing {name}=={b.version} {other}", mine(b)[0]),
+        together=text,
     )

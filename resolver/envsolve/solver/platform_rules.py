@@ -75,16 +75,20 @@ def _images(world: World) -> None:
         return pythons_of(world, row)
 
     def pythons_text(rows: Sequence[schema.Image]) -> str:
-        found = [p for p in reversed(python.values) if pythons(rows[0]) & python.only(p)]
+        found = [p for p in reversed(python.values) if any(pythons(row) & python.only(p) for row in rows)]
         return f"{_named(rows, 'brings')} Python {listed(found) or 'of no known version'}"
+
+    def os_text(rows: Sequence[schema.Image]) -> str:
+        return f"{_named(rows, 'is')} {listed(row.os for row in rows)}"
 
     world.relate(
         image,
         os_,
         lambda row: os_.mask(lambda system: system.name == row.os),
-        lambda rows: f"{_named(rows, 'is')} {rows[0].os}",
+        os_text,
         about=_about_image,
         evidence="os",
+        together=os_text,
     )
     world.relate(
         image,
@@ -93,6 +97,7 @@ def _images(world: World) -> None:
         pythons_text,
         about=_about_image,
         evidence="python",
+        together=pythons_text,
     )
     world.relate(
         image,
@@ -102,6 +107,7 @@ def _images(world: World) -> None:
         about=_about_image,
         evidence="python",
         also=((source, source.nothing),),
+        together=pythons_text,
     )
     add_copied_python_rules(world)
     world.relate(
@@ -124,11 +130,11 @@ def _image_brings(world: World, name: str) -> None:
     plain = axis.only(NO_CUDA, "wheel") if name == "cuda_source" else None
 
     def text(rows: Sequence[schema.Image]) -> str:
-        if not rows[0].cuda:
+        if not any(row.cuda for row in rows):
             return f"{_named(rows, 'holds')} no CUDA"
-        value = getattr(rows[0], name)
+        value = listed(getattr(row, name) for row in rows if row.cuda)
         word = {"cuda": f"CUDA {value}", "cudnn": f"cuDNN {value}"}.get(name, f"CUDA from its {value}")
-        return f"{_named(rows, 'holds')} {word}"
+        return f"{_named(rows, 'holds')} {'no CUDA or ' if not all(row.cuda for row in rows) else ''}{word}"
 
     world.relate(
         world.axes["image"],
@@ -137,6 +143,7 @@ def _image_brings(world: World, name: str) -> None:
         text,
         about=_about_image,
         evidence=name,
+        together=text,
     )
 
 
@@ -163,17 +170,20 @@ def _drivers(world: World) -> None:
             return None
         return driver.mask(lambda d: version_key(d) >= version_key(toolkits[version].driver_min))
 
+    def floors(versions: Sequence[str]) -> str:
+        lowest = min((toolkits[v].driver_min for v in versions), key=version_key)
+        verb = plural("needs") if len(versions) > 1 else "needs"
+        return f"CUDA {listed(versions)} {verb} driver {lowest} or newer"
+
     world.relate(
         world.axes["cuda"],
         driver,
         new_enough,
-        lambda vs: (
-            f"CUDA {listed(vs)} {plural('needs') if len(vs) > 1 else 'needs'} driver"
-            f" {toolkits[vs[0]].driver_min} or newer"
-        ),
+        floors,
         about=lambda v: (f"cuda {v}", toolkits.get(v)),
         evidence="driver_min",
         also=world.gpu_only,
+        together=floors,
         detail=lambda v: v != NO_CUDA and toolkits[v].driver_min,
     )
     by_capability = {a.compute_capability: a for a in world.facts.architectures}
@@ -225,6 +235,10 @@ def _library(world: World, name: str, table: Mapping[str, Library]) -> None:
         ptx = f"PTX up to {row.ptx[-1]}{share}" if row.ptx else "no PTX"
         return f"{said}, and {ptx}, for the {world.gpus}"
 
+    def between(versions: Sequence[str]) -> str:
+        sass = max((table[v].sass[-1] for v in versions if table[v].sass), key=version_key, default="nothing")
+        return f"{label} {listed(versions)} holds machine code up to {sass} at most, for the {world.gpus}"
+
     world.relate(
         world.axes[name],
         verdict,
@@ -234,4 +248,5 @@ def _library(world: World, name: str, table: Mapping[str, Library]) -> None:
         evidence="sass",
         also=(*world.gpu_only, (source, source.only("image", "apt"))),
         detail=lambda v: v in table and (table[v].sass, table[v].ptx),
+        together=between,
     )

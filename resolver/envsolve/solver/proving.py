@@ -38,23 +38,32 @@ class Contradiction:
 
     # -- search ----------------------------------------------------------------------------------------------
 
-    def model(self, ids: Iterable[int], used: set[int] | None = None) -> Domains | None:
-        """An assignment that meets these rules, or None.
+    def left(self) -> Domains | None:
+        """What the rules leave of each domain as far as they are followed without a search; None: nothing."""
+        domains, by_variable = self._begun(self.rules, set())
+        followed = all(domains) and _propagate(by_variable, domains, set(range(len(domains))), set())
+        return domains if followed else None
+
+    def model(self, ids: Iterable[int] | None = None, used: set[int] | None = None) -> Domains | None:
+        """An assignment that meets these rules (all, if none are named), or None.
 
         ``used`` gains the ids of those that took part in finding out: when there is none, these alone refute it.
         """
         took_part: set[int] = set() if used is None else used
         if not all(self.domains):
             return None
+        domains, by_variable = self._begun(self.rules if ids is None else ids, took_part)
+        return self._search(by_variable, domains, took_part) if all(domains) else None
+
+    def _begun(self, ids: Iterable[int], used: set[int]) -> tuple[Domains, list[list[_Plain]]]:
+        """The domains after the rules without a condition, and the rules by their variables."""
         domains, by_variable = list(self.domains), self._by_variable(ids)
         for rules in by_variable:
             for rule in rules:
                 if not rule.when and domains[rule.then] & ~rule.mask:
                     domains[rule.then] &= rule.mask
-                    took_part.add(rule.id)
-        if not all(domains):
-            return None
-        return self._search(by_variable, domains, took_part)
+                    used.add(rule.id)
+        return domains, by_variable
 
     def _by_variable(self, ids: Iterable[int]) -> list[list[_Plain]]:
         found: list[list[_Plain]] = [[] for _ in self.domains]
@@ -93,7 +102,7 @@ class Contradiction:
         Empty when they all can, when the domains are empty without any, or as soon as it is known to be not
         ``fewer_than`` so many.
         """
-        if self.model(self.rules) is not None or not all(self.domains):
+        if self.model() is not None or not all(self.domains):
             return []
         weights = {id_: weight(rule) for id_, rule in self.rules.items()}
         ranked = sorted(self.rules, key=lambda id_: -weights[id_])

@@ -76,7 +76,7 @@ def _substitutes(world: World, builds: dict[str, schema.Build]) -> list[schema.S
 def _reasons(world: World, found: Answer) -> tuple[Reason, ...]:
     """Every fact that spoke about the chosen values and ruled something out."""
     chosen = [1 << index for index in found.values]
-    return tuple(dict.fromkeys(world.reason(rule, chosen) for rule in world.rules if spoke(world, rule, chosen)))
+    return tuple(dict.fromkeys(world.reason([rule], chosen) for rule in world.rules if spoke(world, rule, chosen)))
 
 
 def spoke(world: World, rule: Rule, chosen: Sequence[int]) -> bool:

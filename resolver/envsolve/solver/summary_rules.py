@@ -12,9 +12,9 @@ from envsolve import facts as schema
 from envsolve.prose import listed
 from envsolve.solver.copied_python import copied_pythons
 from envsolve.solver.finite import Mask
-from envsolve.solver.framework_rules import kernels
+from envsolve.solver.framework_rules import code_between, safest, scoped_packages
 from envsolve.solver.platform_rules import pythons_of
-from envsolve.solver.world import BROUGHT_BY, VERDICTS, Axis, World, at_least, build_id, version_key
+from envsolve.solver.world import BROUGHT_BY, Axis, World, at_least, build_id, version_key
 
 Images = Sequence[schema.Image]
 Builds = Sequence[schema.Build]
@@ -58,9 +58,10 @@ def add_summary_rules(world: World) -> None:
         lambda version, rows: brings(f"with CUDA {version}", rows),
     )  # fmt: skip
     _summary(
-        world, python, cuda, lambda version: [i for i in system if pythons[i.id] & python.only(version)],
+        world, python, cuda,
+        lambda version: [i for i in system if (pythons[i.id] | given[i.id]) & python.only(version)],
         lambda rows: cuda.only(*(i.cuda for i in rows)),
-        lambda version, rows: f"the base images with CUDA and Python {version} have CUDA {_releases(rows)}",
+        lambda version, rows: f"the base images for GPUs that Python {version} comes with have CUDA {_releases(rows)}",
     )  # fmt: skip
     _summary(
         world, cuda, os_, of_cuda,
@@ -82,7 +83,8 @@ def add_summary_rules(world: World) -> None:
 def add_framework_summaries(world: World, name: str) -> None:
     """Of a framework's builds for GPUs, by Python: their CUDA. By CUDA: who brings it, and for which GPUs they are."""
     fw, images = world.axes[f"framework:{name}"], {i.framework for i in world.axes["image"].values}
-    builds: Builds = [b for b in fw.values if "gpu" in b.devices and _offered(b, images)]
+    scoped = scoped_packages(world)
+    builds: Builds = [b for b in fw.values if "gpu" in b.devices and _offered(b, images, scoped)]
     if fw.absent or not builds or not all(b.cuda for b in builds):
         return
     python, cuda, source, verdict = (world.axes[axis] for axis in ("python", "cuda", "cuda_source", "verdict"))
@@ -113,29 +115,15 @@ def add_framework_summaries(world: World, name: str) -> None:
     )  # fmt: skip
     _summary(
         world, cuda, verdict, of_cuda,
-        lambda rows: at_least(verdict, _safest(world, rows)),
-        lambda _, rows: said(rows, _code(world, rows)), what=name, field="sass", also=world.gpu_only, lump=True,
+        lambda rows: at_least(verdict, safest(world, rows)),
+        lambda _, rows: said(rows, code_between(world, rows)), what=name, field="sass", also=world.gpu_only, lump=True,
     )  # fmt: skip
 
 
-def _offered(build: schema.Build, images: Collection[str | None]) -> bool:
+def _offered(build: schema.Build, images: Collection[str | None], scoped: Collection[str]) -> bool:
     """Whether a stack can have it at all: not what is an image only, and the image is in no table."""
     there = build.cuda_source != "image" or build_id(build) in images
-    return there and build.origin in schema.LOCKABLE
-
-
-def _safest(world: World, builds: Builds) -> str:
-    """The best that the kernels of one of them do on the host's GPUs."""
-    return min((kernels(world, b) for b in builds), key=VERDICTS.index)
-
-
-def _code(world: World, builds: Builds) -> str:
-    best = _safest(world, builds)
-    return {
-        "native": f"have machine code for the {world.gpus}",
-        "jit": f"have no machine code for the {world.gpus}, and PTX at best",
-        "no": f"have no code for the {world.gpus}",
-    }.get(best, f"are not known to have code for the {world.gpus}")
+    return there and schema.lockable(build, scoped)
 
 
 def _brings(builds: Builds) -> str:

@@ -9,6 +9,7 @@ from envsolve.commands import accepting, command_line, pinned
 from envsolve.models import Core, Reason, Relaxation, Request
 from envsolve.solver.finite import Answer, Rule, Wish
 from envsolve.solver.ranking import declared_substitutes, distance
+from envsolve.solver.saying import sentences
 from envsolve.solver.world import SOURCES, World, build_id, parsed
 
 if TYPE_CHECKING:
@@ -121,14 +122,14 @@ def prove(question: Question, wishes: Sequence[Wish]) -> Core:
     for wish in about:
         alive[wish.variable] &= wish.mask
     made = [wish_reason(question, w) for w in about if w in question.wishes]
-    return tuple(dict.fromkeys([*(question.world.reason(rule, alive) for rule in rules), *made]))
+    return tuple(dict.fromkeys([*sentences(question.world, alive, rules), *made]))
 
 
 def _said(question: Question, rules: Sequence[Rule], about: Sequence[Wish]) -> Core:
     alive = question.problem.full
     for wish in about:
         alive[wish.variable] &= wish.mask
-    reasons = [*(wish_reason(question, w) for w in about), *(question.world.reason(rule, alive) for rule in rules)]
+    reasons = [*(wish_reason(question, w) for w in about), *sentences(question.world, alive, rules)]
     return tuple(dict.fromkeys(reasons))
 
 

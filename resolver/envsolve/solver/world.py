@@ -27,6 +27,8 @@ SOURCES = {
 }
 """Where facts that are given, not looked up, come from."""
 
+_CERTAINTY: tuple[How, ...] = ("reported", "derived", "documented", "measured", "verified", "given")
+
 NO_CUDA = "none"
 CPU = "cpu"
 UNKNOWN_DRIVER = "unknown"
@@ -93,6 +95,10 @@ class Statement:
     values: tuple[Any, ...]
     say: Callable[[Sequence[Any]], str]
     summary: bool = False
+    family: int = -1
+    """The same for the rules that were made together."""
+    together: Callable[[Sequence[Any]], str] | None = None
+    """How to say it of values that differ in what they allow; None: not in one sentence."""
 
     def subject(self, values: Sequence[Any]) -> tuple[str, schema.Row | None]:
         """The id of the fact and its row, for the first of these values (all share their source)."""
@@ -151,12 +157,15 @@ class World:
         also: tuple[tuple[Axis, Mask], ...] = (),
         detail: Callable[[Any], Hashable] = lambda _: None,
         summary: bool = False,
+        together: Callable[[Sequence[Any]], str] | None = None,
     ) -> None:
         """Rules "x = v (and ``also``) -> y in allowed(v)": one for all values that share row, source and ``detail``.
 
         ``detail`` is what the sentence names beyond the values, so that values it differs for are not lumped.
         ``summary``: the rule follows from others and says them in one sentence, so proofs prefer it.
+        ``together``: the sentence about values that differ, of what one or another of them allows.
         """
+        family = len(self.rules)
         groups: dict[tuple[Mask, Hashable, Hashable], list[int]] = {}
         for i, value in enumerate(x.values):
             mask = allowed(value) if value is not x.absent else None
@@ -166,7 +175,7 @@ class World:
                 groups.setdefault((mask, key, detail(value)), []).append(i)
         for (mask, _, _), indexes in groups.items():
             values = tuple(x.values[i] for i in indexes)
-            self.statements.append(Statement(axis or y.name, about, evidence, values, say, summary))
+            self.statements.append(Statement(axis or y.name, about, evidence, values, say, summary, family, together))
             when = ((x.index, sum(1 << i for i in indexes)), *((a.index, m) for a, m in also))
             self.rules.append(Rule(len(self.rules), when, (y.index, mask)))
 
@@ -187,15 +196,42 @@ class World:
         ranks: dict[str, int] = {"given": 3, "verified": 3, "measured": 2, "documented": 1}
         return [4 if self.statements[rule.id].summary else ranks.get(self.how(rule), 0) for rule in self.rules]
 
-    def reason(self, rule: Rule, alive: Sequence[Mask] | None = None) -> Reason:
-        """The sentence of a rule, about the values still alive in the question."""
-        statement = self.statements[rule.id]
-        values = statement.values
-        if alive is not None and rule.when:
-            variable, mask = rule.when[0]
-            values = tuple(v for i, v in zip(bits(mask), values, strict=True) if alive[variable] >> i & 1) or values
+    def reason(self, rules: Sequence[Rule], alive: Sequence[Mask] | None = None, only: Rule | None = None) -> Reason:
+        """The sentence of a rule, or of some made together, about the values still alive in the question.
+
+        ``only``: the same said of fewer values.
+        """
+        statement = self.statements[rules[0].id]
+        values = self._values(rules, alive, only)
+        if len(rules) == 1 or statement.together is None:
+            return self._reason(statement, values, statement.say(values))
+        said = [self.reason([rule], alive) for rule in rules]
+        sources = list(dict.fromkeys(reason.source for reason in said))
+        more = f" and {len(sources) - 2} more of the kind" if len(sources) > 2 else ""
+        return said[0].model_copy(
+            update={
+                "text": statement.together(values),
+                "source": "; ".join(sources[:2]) + more,
+                "how": min((reason.how for reason in said), key=_CERTAINTY.index),
+                "checked": min(reason.checked or "" for reason in said) or None,
+            }
+        )
+
+    def _values(self, rules: Sequence[Rule], alive: Sequence[Mask] | None, only: Rule | None) -> Sequence[Any]:
+        """The values that rules speak of, in the order of their axis: those alive if there are any."""
+        if not rules[0].when:
+            return self.statements[rules[0].id].values
+        variable = rules[0].when[0][0]
+        whole = {
+            i: value
+            for rule in rules
+            for i, value in zip(bits(self.rules[rule.id].when[0][1]), self.statements[rule.id].values, strict=True)
+        }
+        wanted = (-1 if alive is None else alive[variable]) & (-1 if only is None else only.when[0][1])
+        return [whole[i] for i in sorted(whole) if wanted >> i & 1] or [whole[i] for i in sorted(whole)]
+
+    def _reason(self, statement: Statement, values: Sequence[Any], text: str) -> Reason:
         fact, row = statement.subject(values)
-        text = statement.say(values)
         if row is None:
             return Reason(axis=statement.axis, fact=fact, text=text, source=SOURCES[fact], how="given")
         found = self.facts.evidence(row, statement.evidence_field)
