@@ -11,7 +11,18 @@ from envsolve.prose import builds_named, listed, plural, said_of
 from envsolve.solver.finite import Mask
 from envsolve.solver.pairing_rules import add_backend_rules, add_companion_rules, add_gpu_backend_rules
 from envsolve.solver.verdict import on_gpu, worst
-from envsolve.solver.world import BROUGHT_BY, NO_CUDA, VERDICTS, Axis, World, at_least, build_id, covers, version_key
+from envsolve.solver.world import (
+    BROUGHT_BY,
+    NO_CUDA,
+    VERDICTS,
+    Axis,
+    World,
+    about_build,
+    at_least,
+    build_id,
+    covers,
+    version_key,
+)
 
 Builds = Sequence[schema.Build]
 
@@ -37,10 +48,6 @@ def _pythons(builds: Builds) -> str:
     return listed(versions, most=12)
 
 
-def _about(build: schema.Build) -> tuple[str, schema.Row]:
-    return build_id(build), build
-
-
 def _lockable(world: World, fw: Axis) -> None:
     """Builds of some origins are known, and not offered."""
     scoped = scoped_packages(world)
@@ -54,7 +61,7 @@ def _lockable(world: World, fw: Axis) -> None:
         world.axes["cpu"],
         lambda b: 0 if not schema.lockable(b, scoped) else None,
         elsewhere,
-        about=_about,
+        about=about_build,
         axis="origin",
         detail=lambda b: (b.origin, _unlockable(b)),
         together=elsewhere,
@@ -94,7 +101,7 @@ def _needs(world: World, fw: Axis) -> None:
         python,
         lambda b: python.only(*b.pythons),
         exist,
-        about=_about,
+        about=about_build,
         evidence="pythons",
         detail=lambda b: tuple(b.pythons),
         together=exist,
@@ -104,7 +111,7 @@ def _needs(world: World, fw: Axis) -> None:
         device,
         lambda b: device.only(*b.devices) if len(b.devices) == 1 else None,
         for_one_device,
-        about=_about,
+        about=about_build,
         evidence="devices",
         together=for_one_device,
     )
@@ -120,7 +127,7 @@ def _needs(world: World, fw: Axis) -> None:
         os_,
         lambda b: with_libc(b.glibc, b.glibcxx, b.glibc_below),
         libc_text,
-        about=_about,
+        about=about_build,
         evidence="glibc",
         detail=lambda b: (b.glibc, b.glibcxx, b.glibc_below),
     )
@@ -129,7 +136,7 @@ def _needs(world: World, fw: Axis) -> None:
         os_,
         lambda b: os_.mask(lambda system: system.name in b.systems) if b.systems else None,
         lambda bs: said_of(bs, "needs", f"libraries that only {listed(bs[0].systems)} has"),
-        about=_about,
+        about=about_build,
         evidence="systems",
     )
 
@@ -152,7 +159,7 @@ def _cpu_instructions(world: World, fw: Axis) -> None:
         world.axes["cpu"],
         lambda b: 0 if set(b.cpu) - have else None,
         lambda bs: said_of(bs, "needs", f"the CPU instructions {listed(bs[0].cpu)}, which this CPU lacks"),
-        about=_about,
+        about=about_build,
         evidence="cpu",
         detail=lambda b: b.cpu,
     )
@@ -179,7 +186,7 @@ def _cuda(world: World, fw: Axis) -> None:
         cuda,
         lambda b: cuda.only(b.cuda) if b.cuda else None,
         needs,
-        about=_about,
+        about=about_build,
         evidence="cuda",
         also=world.gpu_only,
         together=needs,
@@ -189,7 +196,7 @@ def _cuda(world: World, fw: Axis) -> None:
         source,
         lambda b: source.only(*BROUGHT_BY[b.cuda_source]) if b.cuda_source else None,
         lambda bs: said_of(bs, *words[bs[0].cuda_source or "system"]),
-        about=_about,
+        about=about_build,
         evidence="cuda_source",
         also=world.gpu_only,
         together=brought,
@@ -199,7 +206,7 @@ def _cuda(world: World, fw: Axis) -> None:
         image,
         lambda b: image.mask(lambda i: i.framework == build_id(b)) if b.cuda_source == "image" else None,
         lambda bs: said_of(bs, "exists", "as an image only"),
-        about=_about,
+        about=about_build,
         evidence="cuda_source",
     )
 
@@ -233,7 +240,7 @@ def _cudnn(world: World, fw: Axis) -> None:
         cudnn,
         right,
         text,
-        about=_about,
+        about=about_build,
         evidence="cudnn",
         also=world.gpu_only,
         detail=lambda b: (b.cudnn, b.cudnn_rule),
@@ -280,7 +287,7 @@ def _gpu_code(world: World, fw: Axis) -> None:
         verdict,
         lambda b: at_least(verdict, kernels(world, b)) if b.cuda_source else None,
         text,
-        about=lambda b: _about(b) if b.sass is not None else ("unknown", None),
+        about=lambda b: about_build(b) if b.sass is not None else ("unknown", None),
         evidence="sass",
         also=world.gpu_only,
         detail=lambda b: (b.sass, b.ptx),

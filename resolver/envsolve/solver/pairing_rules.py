@@ -9,13 +9,9 @@ from operator import and_
 from envsolve import facts as schema
 from envsolve.prose import builds_named, listed, said_of
 from envsolve.solver.finite import Mask
-from envsolve.solver.world import Axis, World, build_id, covers
+from envsolve.solver.world import Axis, World, about_build, covers
 
 Builds = Sequence[schema.Build]
-
-
-def _about(build: schema.Build) -> tuple[str, schema.Row]:
-    return build_id(build), build
 
 
 def add_backend_rules(world: World, name: str, frameworks: Sequence[str]) -> None:
@@ -77,7 +73,7 @@ def _gpu_backend(world: World, name: str, versions: str, target: Axis, pairings:
     def about(build: schema.Build) -> tuple[str, schema.Row]:
         """The pairing's source: it is what says so."""
         mine = [p for p in pairings if covers(p.versions, build.version)]
-        return (f"pairing {name}=={build.version} {other}", mine[0]) if mine else _about(build)
+        return (f"pairing {name}=={build.version} {other}", mine[0]) if mine else about_build(build)
 
     world.relate(
         world.axes[f"framework:{name}"],

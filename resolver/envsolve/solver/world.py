@@ -246,6 +246,11 @@ def build_id(build: schema.Build) -> str:
     return f"{build.package}=={build.version}"
 
 
+def about_build(build: schema.Build) -> tuple[str, schema.Row]:
+    """A build as what a rule rests on: its id, and its row."""
+    return build_id(build), build
+
+
 @cache
 def covers(specifier: str, version: str) -> bool:
     """Whether a PEP 440 specifier holds for a version, pre-releases included."""
