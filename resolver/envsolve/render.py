@@ -35,6 +35,10 @@ UID = 1000
 COPIED_LIBRARIES = "/usr/local/lib/envsolve"
 """Where the libraries of a copied Python lie, those that the system lacks."""
 
+_LIBRARIES = ("libpython3-stdlib",)
+"""What brings the release's own builds of the libraries that a Python links: some, as ncurses' two, must not be mixed
+with those of another release. It has no interpreter."""
+
 _PIP, _TOOLS, _WHEELS, _SDISTS = "phases/0-pip.txt", "phases/1-tools.txt", "phases/2-wheels.txt", "phases/3-sdists-"
 
 _OWN = "-index-"
@@ -239,14 +243,15 @@ def _labels(lock: Lock, digest: str) -> Pairs:
 def _plan(lock: Lock, digest: str) -> Plan:
     image, files = lock.image, phase_files(lock)
     reference = checked("image reference", image.reference)
+    copied = checked("image reference", image.python_image) if image.python_image else None
     apt = [checked("apt package", p) for p in (*image.python_packages, *image.apt_pins, *lock.system_packages)]
     # pip and setuptools of an official image would stay beside the locked ones; a distribution's live elsewhere
     repairs = fitting(lock)
     get_pip = checked("address", repairs.get_pip) if repairs.get_pip else None
-    apt += [checked("apt package", p) for p in repairs.packages if p not in apt]
+    more_apt = (*repairs.packages, *(_LIBRARIES if copied else ()))
+    apt += [checked("apt package", p) for p in more_apt if p not in apt]
     official = not (image.python_packages or image.preinstalled)
     base = _pinned(reference, image.digest)
-    copied = checked("image reference", image.python_image) if image.python_image else None
     more = ("ca-certificates", "curl") if get_pip else ()
     build_apt = [checked("apt package", p) for p in (*lock.build_packages, *more) if p not in apt]
     archive = checked("host", image.archive) if image.archive and "archive" in repairs.steps else None

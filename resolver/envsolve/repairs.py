@@ -94,7 +94,9 @@ def holds(when: RepairWhen, lock: Lock, facts: Facts) -> bool:
 def uses_apt(lock: Lock) -> bool:
     """Whether anything comes from apt, in any stage."""
     image = lock.image
-    return bool(image.python_packages or image.apt_pins or lock.system_packages or lock.build_packages)
+    return bool(
+        image.python_packages or image.python_image or image.apt_pins or lock.system_packages or lock.build_packages
+    )
 
 
 def _merged(tables: Iterable[Mapping[str, str]]) -> dict[str, str]:

@@ -51,6 +51,7 @@ def run_in(
     """Run a command in what was found; its exit code. With a listener the end of its output is kept, and this
     process stays.
     """
+    from envsolve.engine.buildah import BuildahEngine
     from envsolve.engine.docker import DockerEngine
     from envsolve.engine.run import Run, in_container, in_prefix
     from envsolve.repairs import fitting
@@ -58,6 +59,8 @@ def run_in(
     wanted = Run(tuple(command), gpus, fitting(lock), listener)
     if isinstance(engine, DockerEngine):
         return in_container(engine, built, lock, wanted, talk)
+    if isinstance(engine, BuildahEngine):
+        return engine.run_command(built, lock, wanted)
     return in_prefix(built, lock, wanted, talk)
 
 

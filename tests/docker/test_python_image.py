@@ -18,6 +18,5 @@ def test_it_runs_there_with_all_that_it_links(engine, client, base, private_inde
     ask = "import alpha, gamma, ssl, sqlite3, ctypes, lzma, sys; print(sys.version_info[:2], gamma.__version__)"
     assert run(client, built.tag, "python3.6", "-c", ask) == "(3, 6) 3.0\n"
     copied = run(client, built.tag, "ls", "/usr/local/lib/envsolve").split()
-    assert any(name.startswith("libsqlite3.so") for name in copied)
-    assert not [name for name in copied if name.startswith(("libc.so", "libm.so", "ld-linux"))]
-    assert "libz.so.1" not in copied  # the system has it
+    # The system has them, and its own must not be mixed with others'
+    assert not [name for name in copied if name.startswith(("libc.so", "libm.so", "ld-linux", "libncurses", "libz.so"))]

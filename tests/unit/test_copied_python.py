@@ -103,6 +103,7 @@ def test_the_dockerfile_copies_it_with_what_it_links():
     assert f"ARG PYTHON_IMAGE=python:3.6.9-slim-jessie@{SHA}\n" in text
     assert text.index("FROM ${PYTHON_IMAGE} AS python") < text.index("FROM ${BASE} AS base")
     assert text.index("COPY --from=python /copied/ /") < text.index("AS build")
+    assert "apt-get install -y --no-install-recommends libpython3-stdlib" in text  # the system's own libraries, first
     assert "-m pip uninstall" in text  # the copied pip gives way to the locked one
     assert 'CMD ["python3.6"]' in text
     for other in (SLIM, THEANO):

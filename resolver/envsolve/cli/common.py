@@ -49,7 +49,7 @@ def backend_named(backend: str | None, prefix: str | None) -> str | None:
     if backend and backend not in known:
         hints = tuple(f"--backend {name}" for name in known)
         raise UsageError(f"--backend {backend}: there is no such choice", hints=hints, code="bad-backend")
-    if prefix and backend in ("docker", "podman"):
+    if prefix and backend in ("docker", "podman", "buildah"):
         raise UsageError(f"--prefix is for --backend local, not {backend}", code="contradictory-options")
     return "local" if prefix else backend
 

@@ -19,7 +19,7 @@ AsOf = Annotated[Text, typer.Option("--as-of", metavar="DATE", help="packages as
 BuildIt = Annotated[bool, typer.Option("--build", help="go on: build and smoke-test")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="answer only: lock and write nothing")]
 Output = Annotated[Text, typer.Option("--output", "-o", metavar="DIR", help="folder to write [envsolve]")]
-BackendName = Annotated[Text, typer.Option("--backend", metavar="NAME", help="auto, docker, podman or local")]
+BackendName = Annotated[Text, typer.Option("--backend", metavar="NAME", help="auto, docker, podman, buildah or local")]
 Prefix = Annotated[Text, typer.Option("--prefix", metavar="DIR", help="where the local engine builds")]
 Own = Annotated[Text, typer.Option("--smoke", metavar="SCRIPT", help="a check of your own, run beside the others")]
 Record = Annotated[bool, typer.Option("--record", help="write the result as a fact under verified/")]

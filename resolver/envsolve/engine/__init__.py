@@ -32,9 +32,13 @@ def select(backend: str, *, need_gpu: bool = False, talk: Talk | None = None) ->
     """
     if backend == "local":
         return _local()
+    if backend == "buildah":
+        from envsolve.engine.buildah import BuildahEngine
+
+        return BuildahEngine()
     if backend not in ("auto", "docker", "podman"):
         raise UsageError(
-            f"there is no backend {backend!r}", hints=("--backend auto|docker|podman|local",), code="bad-option"
+            f"there is no backend {backend!r}", hints=("--backend auto|docker|podman|buildah|local",), code="bad-option"
         )
     from envsolve.engine.detect import search
 

@@ -81,7 +81,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """``docker``, ``podman`` or ``local``."""
+        """``docker``, ``podman``, ``buildah`` or ``local``."""
         ...
 
     def build(self, folder: Path, lock: Lock, settings: BuildSettings, talk: Talk) -> Built:

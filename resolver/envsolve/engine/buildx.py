@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,25 +64,31 @@ class Buildx:
             command += ["--label", f"{name}={value}"]
         for name in sorted(arguments):  # names only: values may hold passwords, and ``ps`` shows a command line
             command += ["--build-arg", name]
-        process = subprocess.Popen(
-            [*command, str(context)],
-            env={**self.environment, **arguments},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        with process:
-            try:
-                for line in process.stdout or ():
-                    log.write(line.decode("utf-8", "replace"))
-            except BaseException:
-                _stop(process)
-                raise
-        if process.returncode == 0:
+        code = stream([*command, str(context)], {**self.environment, **arguments}, log)
+        if code == 0:
             return None
         errors = [line for line in log.tail if line.startswith("ERROR: ")]
-        return errors[-1] if errors else f"docker buildx build ended with status {process.returncode}"
+        return errors[-1] if errors else f"docker buildx build ended with status {code}"
+
+
+def stream(command: Sequence[str], environment: Mapping[str, str], log: BuildLog) -> int:
+    """Run a builder's command, its output into the log; its exit code. An interrupt ends it."""
+    process = subprocess.Popen(
+        list(command),
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            for line in process.stdout or ():
+                log.write(line.decode("utf-8", "replace"))
+        except BaseException:
+            _stop(process)
+            raise
+    return process.returncode
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from envsolve.talk import Talk
 
 _FILES = ("Dockerfile", ".dockerignore", "requirements.txt", "envsolve.lock", "smoke.py")
+_MADE_OF = "dev.envsolve.made-of"
+"""Label of an image: the digest of the files that it was built from."""
 _TAIL = 400
 """Lines of a log kept in memory, to say what failed."""
 
@@ -114,6 +116,16 @@ def _no_room(error: OSError) -> NotReadyError:
         hints=(f"df -h {tempfile.gettempdir()}",),
         code="disk-full" if full else "not-ready",
     )
+
+
+def labels_of(made_of: str, settings: BuildSettings) -> dict[str, str]:
+    """What the image is made of. Another base than the lock's takes the place of what the Dockerfile says of that."""
+    given = images_given(settings)
+    if not given:
+        return {_MADE_OF: made_of}
+    name, _, digest = (settings.base or "").partition("@")
+    known = {"org.opencontainers.image.base.name": name, "org.opencontainers.image.base.digest": digest}
+    return {_MADE_OF: f"{made_of} on {' with the Python of '.join(given.values())}", **(known if name else {})}
 
 
 def build_arguments(settings: ContainerSettings) -> dict[str, str]:

@@ -23,6 +23,7 @@ from envsolve.engine.context import (
     building_alone,
     fingerprint,
     images_given,
+    labels_of,
     secrets,
     staged,
 )  # fmt: skip
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 _CALL_TIMEOUT_S = 60
 _STDERR_TAIL = 8000
-_MADE_OF = "dev.envsolve.made-of"
-"""Label of an image: the digest of the files that it was built from."""
 # The container's own scratch space. exec: Theano loads the modules it compiles there.
 _SCRATCH = "/tmp"  # noqa: S108
 _MOUNT = "rw,exec,nosuid,nodev,mode=1777,size=4g"
@@ -87,7 +86,7 @@ class DockerEngine:
                 code="contradictory-options",
             )
         with staged(folder, settings) as context, building_alone(self.name, tag):
-            labels = _labels(fingerprint(context), settings)
+            labels = labels_of(fingerprint(context), settings)
             there = None if settings.no_cache or settings.pull else self._built(tag, labels)
             if there is not None:
                 talk.say(f"{self.name}: {tag} is there, made of these files")
@@ -359,16 +358,6 @@ class DockerEngine:
                 hints=(f"{self.name} info", "envsolve doctor"),
                 code="engine-permission" if refused else "engine-lost",
             ) from error
-
-
-def _labels(made_of: str, settings: BuildSettings) -> dict[str, str]:
-    """What the image is made of. Another base than the lock's takes the place of what the Dockerfile says of that."""
-    given = images_given(settings)
-    if not given:
-        return {_MADE_OF: made_of}
-    name, _, digest = (settings.base or "").partition("@")
-    known = {"org.opencontainers.image.base.name": name, "org.opencontainers.image.base.digest": digest}
-    return {_MADE_OF: f"{made_of} on {' with the Python of '.join(given.values())}", **(known if name else {})}
 
 
 class _Running:

@@ -29,7 +29,7 @@ HOME = "/home/envsolve"
 CACHE = f"{HOME}/.cache"
 """Where an image of a stack that compiles at its start has a folder for a volume: writable for any user."""
 
-_SHELL = ("/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash; fi; exec sh")
+SHELL = ("/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash; fi; exec sh")
 _HIDING = ("/", "/bin", "/dev", "/etc", "/home", "/lib", "/opt", "/proc", "/sbin", "/sys", "/usr", "/usr/local")
 _NOT_FOUND, _NOT_RUNNABLE = 127, 126
 _NO_INIT = ("docker-init", "catatonit", "container-init", "init binary")
@@ -107,13 +107,7 @@ def _not_found(said: str) -> int | None:
 
 def container_settings(engine: DockerEngine, lock: Lock, run: Run, talk: Talk) -> dict[str, Any]:
     """What the engine is asked for. Says what is to be known beforehand."""
-    here = str(Path.cwd())
-    if here in _HIDING:
-        raise UsageError(
-            f"the current folder {here} would hide the image's own {here}: go to the folder of your work",
-            code="bad-folder",
-        )
-    command = run.command or _SHELL
+    here, command = here_or_refused(), run.command or SHELL
     volumes = {here: {"bind": here, "mode": "rw"}}
     if run.caches:
         volumes[_cache(engine, lock, run, talk)] = {"bind": CACHE, "mode": "rw"}
@@ -121,7 +115,7 @@ def container_settings(engine: DockerEngine, lock: Lock, run: Run, talk: Talk) -
         # A vendor's entry point prints a banner and changes the user's words
         "entrypoint": [command[0]],
         "command": list(command[1:]),
-        "environment": _environment(lock, run),
+        "environment": environment(lock, run),
         "working_dir": here,
         "volumes": volumes,
         "stdin_open": True,
@@ -131,6 +125,17 @@ def container_settings(engine: DockerEngine, lock: Lock, run: Run, talk: Talk) -
         "labels": {"dev.envsolve.run": "1"},
         **_user(engine),
     }
+
+
+def here_or_refused() -> str:
+    """The current folder, to be mounted at its own path. Raises UsageError (``bad-folder``) where it would hide."""
+    here = str(Path.cwd())
+    if here in _HIDING:
+        raise UsageError(
+            f"the current folder {here} would hide the image's own {here}: go to the folder of your work",
+            code="bad-folder",
+        )
+    return here
 
 
 def _user(engine: DockerEngine) -> dict[str, Any]:
@@ -144,7 +149,8 @@ def _user(engine: DockerEngine) -> dict[str, Any]:
     return {"user": "0:0" if rootless else mine}
 
 
-def _environment(lock: Lock, run: Run) -> dict[str, str]:
+def environment(lock: Lock, run: Run) -> dict[str, str]:
+    """What a command in a container gets: the person's name, terminal and caches."""
     name = os.environ.get("USER") or os.environ.get("LOGNAME") or "envsolve"
     # getpass.getuser() would fail for a number without a name
     found = {"HOME": HOME, "USER": name, "LOGNAME": name, **processor_settings()}
