@@ -9,6 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from envsolve.facts import LOCKABLE
+from envsolve.gpus import parse_gpu
 from envsolve.matrices import load
 from envsolve.models import Host
 from envsolve.request import build_request
@@ -71,7 +72,7 @@ def test_torch_2_as_its_pins_and_its_wheels_say(facts, builds, build, cuda, cudn
 
 
 def test_variants_of_torch_name_their_index_or_their_files(builds):
-    own = [b for b in builds.values() if b.package == "torch" and b.origin != "index"]
+    own = [b for b in builds.values() if b.package == "torch" and b.origin not in ("index", "nvidia")]
     assert {b.origin for b in own} == {"pytorch", "url"}
     for build in own:
         assert build.origin not in LOCKABLE
@@ -112,6 +113,8 @@ def test_substitutes_are_the_same_release_and_run_where_the_index_build_does_not
     substitutes = facts.framework("torch").substitutes
     assert {"torch==1.7.1+cu110", "torch==1.8.1+cu111", "torch==1.12.1+cu116"} <= {s.build for s in substitutes}
     for row in substitutes:
+        if builds[row.build].origin == "nvidia":
+            continue
         stand_in, release = builds[row.build], Version(builds[row.build].version).public
         usual = builds[f"torch=={release}"]
         assert row.versions == f"=={release}"
@@ -271,3 +274,36 @@ def test_a_series_without_a_day_ranks_as_the_oldest_and_a_release_without_one_do
     ranked = _series_ranked(axis, date(2021, 3, 1))
     rank = {b.version: ranked[i] for i, b in enumerate(axis.values)}
     assert rank["1.7.1"] < rank["0.1.12.post2+cu80"] < rank["1.8.2+cu111"] == rank["1.8.1"]
+
+
+@pytest.mark.parametrize("name", ["torch", "mxnet"])
+def test_nvidia_s_containers_are_declared_substitutes_and_known_by_their_images(facts, name):
+    row = facts.framework(name)
+    own = {f"{b.package}=={b.version}": b for b in row.builds if b.origin == "nvidia"}
+    assert len(own) >= 10
+    declared = {s.build: s for s in row.substitutes}
+    images = [i for i in facts.images.values() if i.framework in own]
+    assert len(images) >= 5
+    for build_id, build in own.items():
+        assert build.devices == ("gpu",) and build.cuda_source == "image"
+        assert f"CUDA {build.cuda}" in declared[build_id].differs
+        assert build.sass or "not offered" in build.notes
+    for image in images:
+        build = own[image.framework]
+        assert (image.cuda, image.cudnn) == (build.cuda, build.cudnn)
+        assert image.reference.startswith("nvcr.io/nvidia/") and image.python.startswith(f"{next(iter(build.pythons))}.")
+
+
+@pytest.mark.parametrize(
+    ("asked", "gpu", "container"), [("torch==1.13", "H100 PCIe", "22.09"), ("torch==1.9.1", "RTX 3090", "21.06")]
+)
+def test_a_container_is_chosen_only_where_a_substitute_is_accepted(facts, asked, gpu, container):
+    host = Host(gpus=(parse_gpu(gpu, facts),), driver="580.65.06")
+    chosen = Question(build_request([asked], facts), host, facts).solution().chosen
+    assert chosen.fidelity == "exact" and "a0" not in chosen.frameworks[0].version
+    accepting = build_request([asked], facts, accept=("substitute",), python="3.8")
+    found = Question(accepting, host, facts).solution()
+    stack = next(s for s in (found.chosen, *found.alternatives) if s.fidelity == "substitute")
+    assert (stack.device, stack.verdict) == ("gpu", "native")
+    if "13" in asked:
+        assert stack.base_image == f"nvcr.io/nvidia/pytorch:{container}-py3" and stack is found.chosen

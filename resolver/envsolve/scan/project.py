@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from envsolve.errors import UsageError
 from envsolve.matrices import Facts, many_objects
@@ -253,6 +254,8 @@ class Conclusion:
         rows: dict[str, Release] = {}
         for build in self.facts.framework(name).builds:
             version = build.version.partition("+")[0]
+            if build.origin == "nvidia" and Version(version).is_prerelease:
+                continue  # a vendor's snapshot between releases dates no code
             old = rows.get(version)
             pythons = tuple(p for p in known if p in build.pythons or (old and p in old.pythons))
             days = [d for d in (build.released, old.day if old else None) if d is not None]

@@ -40,10 +40,12 @@ def _series_ranked(axis: Axis, era: date | None) -> list[int]:
     """Newest series first; with an era, the newest that was out by then first, and after those the earliest since."""
     if era is None:
         return _ranked(axis, _series)
-    days: dict[tuple[int, ...], list[date]] = {}
+    days: dict[tuple[int, ...], list[tuple[bool, date]]] = {}
     for build in axis.values:
-        days.setdefault(_series(build), []).extend([build.released] if build.released else [])
-    first = {series: min(known, default=date.min) for series, known in days.items()}  # of unknown day: the oldest
+        snapshot = parsed(build.version).is_prerelease  # older than its series, so it dates only one without releases
+        days.setdefault(_series(build), []).extend([(snapshot, build.released)] if build.released else [])
+    # A series of unknown day counts as the oldest.
+    first = {series: min(known, default=(False, date.min))[1] for series, known in days.items()}
     then = sorted((s for s, day in first.items() if day <= era), reverse=True)
     order = {s: i for i, s in enumerate([*then, *sorted(s for s, day in first.items() if day > era)], 1)}
     return [0 if build is axis.absent else order[_series(build)] for build in axis.values]
