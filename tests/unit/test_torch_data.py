@@ -291,7 +291,9 @@ def test_nvidia_s_containers_are_declared_substitutes_and_known_by_their_images(
     for image in images:
         build = own[image.framework]
         assert (image.cuda, image.cudnn) == (build.cuda, build.cudnn)
-        assert image.reference.startswith("nvcr.io/nvidia/") and image.python.startswith(f"{next(iter(build.pythons))}.")
+        assert image.reference.startswith("nvcr.io/nvidia/") and image.python.startswith(
+            f"{next(iter(build.pythons))}."
+        )
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,18 @@ def test_a_word_must_be_whole(facts):
 
 
 def test_a_text_that_is_common_alone_needs_company(facts):
-    alone = diagnose(DECODE, facts)
-    assert ids(alone) == ["python2-str-decode"]
-    assert {cap.id for cap in alone.also} == {"h5py-keras", "h5py-tensorflow"}
+    pickled = "UnicodeDecodeError: 'ascii' codec can't decode byte 0xe9 in position 3: ordinal not in range(128)"
+    alone = diagnose(pickled, facts)
+    assert ids(alone) == []
+    assert {cap.id for cap in alone.also} == {"python2-pickles", "locale-ascii"}
+    assert ids(diagnose(f"pickle.load\n{pickled}", facts)) == ["python2-pickles"]
+
+
+def test_str_without_decode_is_of_h5py_first_and_of_python_2_after_that(facts):
+    found = diagnose(DECODE, facts).found
+    assert [cause.cap.id for cause in found] == ["h5py-keras", "h5py-tensorflow", "python2-str-decode"]
+    assert all(cause.rivals for cause in found)
+    assert ids(diagnose(DECODE.partition(": ")[2], facts))[:1] == ["h5py-keras"]
     assert ids(diagnose(H5PY + DECODE, facts))[:2] == ["h5py-keras", "h5py-tensorflow"]
 
 
