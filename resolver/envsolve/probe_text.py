@@ -5,8 +5,8 @@ from __future__ import annotations
 from envsolve.data import data_dir
 
 PARTS = (
-    "base", "reference", "installed", "libraries", "tensorflow", "theano", "keras", "torch", "mxnet", "chainer", "jax",
-    "onnxruntime", "main",
+    "base", "reference", "installed", "libraries", "tensorflow", "theano", "keras", "torch", "mxnet", "chainer", "cntk",
+    "jax", "onnxruntime", "main",
 )  # fmt: skip
 """In this order: the first imports for all, the last runs."""
 

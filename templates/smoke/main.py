@@ -2,8 +2,8 @@
 
 PROBES = (
     ("tensorflow", probe_tensorflow), ("theano", probe_theano), ("keras", probe_keras), ("torch", probe_torch),
-    ("mxnet", probe_mxnet), ("chainer", probe_chainer), ("jax", probe_jax), ("onnxruntime", probe_onnxruntime),
-    ("theano-pymc", probe_theano),
+    ("mxnet", probe_mxnet), ("chainer", probe_chainer), ("cntk", probe_cntk), ("jax", probe_jax),
+    ("onnxruntime", probe_onnxruntime), ("theano-pymc", probe_theano),
 )  # fmt: skip
 # What is computed through another framework's checks, on which device.
 BENEATH = {"jaxlib": ("jax", ("cpu", "gpu")), "cupy": ("chainer", ("gpu",))}

@@ -65,6 +65,15 @@ def cases():
         yield probe.chainer_cell, (it,), it.functions, "lstm", off
         yield probe.chainer_training, (it,), it.functions, "tanh", off
         yield probe.chainer_save_load, (it,), it.serializers, "load_npz", nothing
+    elif framework == "cntk":  # needs OpenMPI's libmpi.so.12 and libmpi_cxx.so.1 on the loader's path
+        import cntk as it
+
+        yield probe.cntk_matmul, (it,), it, "times", off
+        yield probe.cntk_convolution, (it,), it, "convolution", off
+        yield probe.cntk_norm, (it,), it, "batch_normalization", off
+        yield probe.cntk_cell, (it,), it, "tanh", off
+        yield probe.cntk_training, (it,), it, "tanh", off
+        yield probe.cntk_save_load, (it,), it.Function, "load", off
     elif framework == "jax":
         it = probe.jax_import()
         yield probe.jax_matmul, (it,), it.numpy, "dot", off
