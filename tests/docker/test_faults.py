@@ -68,11 +68,11 @@ class Person:
 
 
 def wait_for(what):
-    for _ in range(600):
+    for _ in range(1800):
         if found := what():
             return found
         time.sleep(0.1)
-    raise AssertionError("it did not come to that in a minute")
+    raise AssertionError("it did not come to that in three minutes")
 
 
 def said(process, text):
