@@ -259,9 +259,8 @@ def _row(case: dict[str, Any], result: dict[str, Any], said: str) -> str:
     head = f"| {case['id']} | {case['repo']}, {case['date']} | {case['python']} |"
     times = f"{result.get('cold_s', 0):.1f} / {result['warm_s']:.1f}" if "warm_s" in result else "-"
     if result.get("failed"):
-        return (
-            f"{head} - | {times} | - | {f'no: {case['answer']}' if said == 'no' else f'FAILED: {result['failed']}'} |"
-        )
+        why = f"no: {case['answer']}" if said == "no" else f"FAILED: {result['failed']}"
+        return f"{head} - | {times} | - | {why} |"
     count = result["modules"] - len(result["bad"])
     what = f"{count}/{result['modules']}"
     if said != "installed":  # an error's own text holds paths of the machine, and is long
