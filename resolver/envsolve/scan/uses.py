@@ -7,17 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from envsolve.scan.python2 import Mark, parse
+from envsolve.scan.trees import FIELDS, GUARDING, LEAVES, SIMPLE, all_blocks, blocks, children, plain
 
-_GUARDS = {
-    "ImportError",
-    "ModuleNotFoundError",
-    "AttributeError",
-    "Exception",
-    "NameError",
-    "BaseException",
-    "TypeError",
-    "",
-}
 _NODES = 300_000
 """Syntax nodes of one file that are looked at."""
 
@@ -95,7 +86,7 @@ class _Reader:
     # -- names ---------------------------------------------------------------------------------------------------
 
     def _imports(self, node: ast.AST, guarded: bool) -> None:
-        for child, inner in _blocks(node):
+        for child, inner in blocks(node):
             if isinstance(child, ast.Import):
                 for a in child.names:
                     self.found.imports.append((a.name, child.lineno, guarded or inner))
@@ -103,7 +94,7 @@ class _Reader:
                     self.alias.setdefault(a.asname or top, a.name if a.asname else top)
             elif isinstance(child, ast.ImportFrom):
                 self._from(child, guarded or inner)
-            elif type(child) not in _SIMPLE:
+            elif type(child) not in SIMPLE:
                 self._imports(child, guarded or inner)
 
     def _from(self, node: ast.ImportFrom, guarded: bool) -> None:
@@ -120,7 +111,7 @@ class _Reader:
     def _assignments(self) -> None:
         """``slim = tf.contrib.slim`` makes an alias, ``m = Sequential()`` an instance, if nothing else is assigned."""
         values: dict[str, list[ast.expr | None]] = {}
-        for node in _all_blocks(self.tree):
+        for node in all_blocks(self.tree):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 self.defined.add(node.name)
                 values.setdefault(node.name, []).append(None)
@@ -160,7 +151,7 @@ class _Reader:
         """``CLASS.method`` of an attribute of a variable that holds an instance."""
         if not isinstance(node, ast.Attribute):
             return ""
-        owner = _plain(node.value)
+        owner = plain(node.value)
         made = self.instances.get(owner) if owner else None
         if made is None and isinstance(node.value, ast.Call):
             made = self._dotted(node.value.func)
@@ -174,7 +165,7 @@ class _Reader:
         if self.budget < 0:
             return
         kind = type(node)
-        if kind in _LEAVES:
+        if kind in LEAVES:
             return
         _python_of(node, self.found.marks, self.known, guarded)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
@@ -198,11 +189,11 @@ class _Reader:
             if name:
                 self.found.uses.append(Use(name, node.lineno, None, guarded))
                 return
-        if kind in _GUARDING:
-            for child, inner in _children(node):
+        if kind in GUARDING:
+            for child, inner in children(node):
                 self._visit(child, hidden, guarded or inner)
             return
-        for field_name in _FIELDS[kind]:
+        for field_name in FIELDS[kind]:
             value = getattr(node, field_name)
             if value.__class__ is list:
                 for child in value:
@@ -212,114 +203,6 @@ class _Reader:
                 self._visit(value, hidden, guarded)
 
 
-_LEAVES = frozenset({ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue, ast.Global})
-"""What holds no node and says nothing itself."""
-
-_GUARDING = frozenset({ast.Try, ast.If, ast.IfExp})
-_WORDS = frozenset({"ctx", "op", "ops", "id", "attr", "arg", "type_comment", "kind", "asname", "level", "type_ignores"})
-"""Fields that hold no node, or only the name of an operator."""
-
-
-class _Fields(dict[type, tuple[str, ...]]):
-    """Kind of node -> its fields that may hold nodes. Most of a scan is spent in walking trees."""
-
-    def __missing__(self, kind: type) -> tuple[str, ...]:
-        names: tuple[str, ...] = getattr(kind, "_fields", ())
-        found = self[kind] = tuple(name for name in names if name not in _WORDS)
-        return found
-
-
-_FIELDS = _Fields()
-
-_SIMPLE = frozenset(
-    {
-        *(ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Import, ast.ImportFrom, ast.Raise),
-        *(ast.Delete, ast.Assert, ast.Nonlocal, ast.withitem, *_LEAVES),
-    }
-)
-"""What holds no statement."""
-
-
-def _blocks(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
-    """The statements (and what holds statements) right inside a node, and whether the code does without each."""
-    caught = isinstance(node, ast.Try) and _catches(node)
-    asks = isinstance(node, ast.If) and _asks_version(node)
-    for name in ("body", "handlers", "orelse", "finalbody", "cases", "items"):
-        value = getattr(node, name, None)
-        if isinstance(value, list):
-            for child in value:
-                yield child, asks or (caught and name == "body") or name == "handlers"
-
-
-def _all_blocks(node: ast.AST) -> Iterator[ast.AST]:
-    for child, _ in _blocks(node):
-        yield child
-        if type(child) not in _SIMPLE:
-            yield from _all_blocks(child)
-
-
-def _children(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
-    """The children of a node, and whether the code does without each."""
-    if isinstance(node, ast.Try):
-        caught = _catches(node)
-        for child in node.body:
-            yield child, caught
-        for handler in node.handlers:
-            yield handler, True
-        for child in [*node.orelse, *node.finalbody]:
-            yield child, False
-        return
-    asks = isinstance(node, (ast.If, ast.IfExp)) and _asks_version(node)
-    for name in _FIELDS[type(node)]:
-        value = getattr(node, name, None)
-        if isinstance(value, list):
-            for child in value:
-                if isinstance(child, ast.AST):
-                    yield child, asks
-        elif isinstance(value, ast.AST):
-            yield value, asks
-
-
-def _catches(node: ast.Try) -> bool:
-    """Whether a missing name ends in one of the handlers."""
-    for handler in node.handlers:
-        kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        if any((_plain(k) if k is not None else "") in _GUARDS for k in kinds):
-            return True
-    return False
-
-
-def _asks_version(node: ast.If | ast.IfExp) -> bool:
-    """Whether a condition asks for a version, or whether a name is there. Asked several times of the same node."""
-    answer: bool | None = getattr(node, "_asks_version", None)
-    if answer is None:
-        answer = any(map(_of_version, _under(node.test)))
-        node._asks_version = answer  # type: ignore[union-attr]
-    return answer
-
-
-def _of_version(node: ast.AST) -> bool:
-    if isinstance(node, ast.Attribute):
-        return "version" in node.attr.lower() or node.attr in ("PY2", "PY3")
-    return isinstance(node, ast.Call) and _plain(node.func) == "hasattr"
-
-
-def _under(node: ast.AST) -> Iterator[ast.AST]:
-    """A node and all below it."""
-    stack = [node]
-    while stack:
-        node = stack.pop()
-        yield node
-        if type(node) is ast.Name or type(node) in _LEAVES:
-            continue
-        for name in _FIELDS[type(node)]:
-            value = getattr(node, name, None)
-            if value.__class__ is list:
-                stack += [child for child in value if isinstance(child, ast.AST)]
-            elif isinstance(value, ast.AST):
-                stack.append(value)
-
-
 def _divides(node: ast.expr | None) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
 
@@ -327,27 +210,18 @@ def _divides(node: ast.expr | None) -> bool:
 def _counts(node: ast.AST, quotients: set[str]) -> bool:
     """Whether a quotient says how many times or where: only Python 2 divides whole numbers to one."""
     where: list[ast.expr | None] = []
-    if isinstance(node, ast.Call) and _plain(node.func) in ("range", "xrange"):
+    if isinstance(node, ast.Call) and plain(node.func) in ("range", "xrange"):
         where = [*node.args]
     elif isinstance(node, ast.Slice):
         where = [node.lower, node.upper]
     return any(_divides(part) or (isinstance(part, ast.Name) and part.id in quotients) for part in where)
 
 
-def _plain(node: ast.AST | None) -> str:
-    """``a.b`` as written; empty for anything else."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
-
-
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr | None]]:
     """Names (``x``, ``self.x``) that a node binds, with the value where there is one value."""
     if isinstance(node, ast.Assign):
         for target in node.targets:
-            yield from ((n, node.value if n == _plain(target) else None) for n in _names(target))
+            yield from ((n, node.value if n == plain(target) else None) for n in _names(target))
     elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
         yield from ((n, node.value) for n in _names(node.target))
     elif isinstance(node, (ast.AugAssign, ast.For, ast.AsyncFor)):
@@ -364,7 +238,7 @@ def _names(target: ast.AST) -> Iterator[str]:
             yield from _names(item)
     elif isinstance(target, ast.Starred):
         yield from _names(target.value)
-    elif name := _plain(target):
+    elif name := plain(target):
         yield name
 
 
@@ -414,7 +288,7 @@ def _forms(node: ast.AST) -> Iterable[tuple[str, str]]:
             yield "positional-only argument", "syntax"
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
         yield "matrix product", "syntax"
-    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) and _plain(node.left) == "print":
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) and plain(node.left) == "print":
         yield "print statement", "syntax"
     elif isinstance(node, ast.Call):
         if isinstance(node.func, ast.Name) and node.func.id == "super" and not node.args:
