@@ -173,7 +173,7 @@ class _Reader:
             names = [x.arg for x in [*a.posonlyargs, *a.args, *a.kwonlyargs]]
             names += [x.arg for x in (a.vararg, a.kwarg) if x]
             hidden = hidden | frozenset(names)
-        if self.quotients is not None and _counts(node, self.quotients - hidden):
+        if kind in _COUNTING and self.quotients is not None and _counts(node, self.quotients - hidden):
             self.found.marks.append(Mark(getattr(node, "lineno", 0), "quotient as a whole number", "syntax"))
         if isinstance(node, ast.Call):
             name = self._dotted(node.func, hidden) or self._method(node.func)
@@ -205,6 +205,9 @@ class _Reader:
 
 def _divides(node: ast.expr | None) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+
+
+_COUNTING = frozenset({ast.Call, ast.Slice})
 
 
 def _counts(node: ast.AST, quotients: set[str]) -> bool:
