@@ -126,6 +126,9 @@ def run_case(case: dict[str, Any], work: Path) -> dict[str, Any]:
     folder.mkdir(parents=True)
     try:
         return {"case": case["id"], "digest": digest(case), "day": _today(), **_measured(case, folder)}
+    except subprocess.TimeoutExpired as error:
+        said = f"not done in {error.timeout} s"
+        return {"case": case["id"], "digest": digest(case), "day": _today(), "failed": "time", "said": said}
     finally:
         for log in folder.glob("*.log"):
             log.replace(work / f"{case['id']}-{log.name}")
