@@ -415,6 +415,12 @@ ModuleNotFoundError: No module named '_lzma'""",
         "pyyaml-cython3",
         "        raise AttributeError(attr)\n      AttributeError: cython_sources",
     ),
+    (
+        "https://github.com/microsoft/onnxruntime/issues/20589",
+        "onnxruntime-windows",
+        """provider_bridge_ort.cc:1193 onnxruntime::ProviderLibrary::Get [ONNXRuntimeError] : 1 : FAIL : LoadLibrary failed
+with error 126 "" when trying to load "D:\\Projects\\win-x64\\native\\onnxruntime_providers_cuda.dll""",
+    ),
 )
 """(thread, cap id, text): the cap must be found first."""
 
