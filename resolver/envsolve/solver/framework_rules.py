@@ -91,7 +91,7 @@ def _needs(world: World, fw: Axis) -> None:
         return said_of(builds, "needs", f"glibc {builds[0].glibc or 'of any version'}{libstdcxx}{older}")
 
     def exist(builds: Builds) -> str:
-        return said_of(builds, "exists", f"for Python {_pythons(builds)}")
+        return said_of(builds, "exists", f"for Python {_pythons(builds) or 'releases that nobody states'}")
 
     def for_one_device(builds: Builds) -> str:
         return said_of(builds, "is", f"built for the {builds[0].devices[0].upper()} only")
