@@ -10,7 +10,7 @@ go on as you like. ``WORK/locks`` keeps the lock of each request: remove it when
 
 Two counts: weak, the script ends not in an ImportError; strict, it ends neither in that nor in an error that another
 version of Python or of a package may not have: of the syntax, of a name, an attribute or a signature, any TypeError,
-any crash. Missing data, arguments and a network are no fault of an environment.
+something removed, any crash. Missing data, arguments and a network are no fault of an environment.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ _WRONG = (
     ("name", r"^(NameError|UnboundLocalError)"),
     ("attribute", r"^AttributeError"),
     ("signature", r"^TypeError|named arguments|unexpected keyword"),
+    ("removed", r"has been (deprecated|removed)|no longer (supported|available)"),
 )
 WEAK = ("import", "not solved", "not built")
 
