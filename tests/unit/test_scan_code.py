@@ -60,6 +60,7 @@ def scanned(folder: Path, facts, **files: str):
         ("x = 10L\n", "long integer"),
         ("f = lambda (a, b): a\n", "lambda (a, b)"),
         ("x.cuda(async=True)\n", "async as a name"),
+        ("f(async=True, eps=1e-03)\n", "async as a name"),
     ],
 )
 def test_each_form_of_python_2_is_seen_and_can_be_parsed(text, what):

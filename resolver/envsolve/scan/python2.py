@@ -15,7 +15,7 @@ _TOKEN = re.compile(
     r"""(?P<string>[uUrRbBfF]{0,3}(?:\"{3}(?:[^\\]|\\.)*?\"{3}|'{3}(?:[^\\]|\\.)*?'{3}"""
     r"""|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'))"""
     r"""|(?P<comment>\#[^\n]*)|(?P<joined>\\\r?\n)|(?P<newline>\r\n|\n|\r)|(?P<name>[^\W\d]\w*)"""
-    r"""|(?P<number>(?:\d|\.\d)[\w.]*)|(?P<space>[ \t\f]+)|(?P<op><>|>>|[^\s])""",
+    r"""|(?P<number>0[xX]\w*|(?:\d|\.\d)(?:[eE][+-](?=\d)|[\w.])*)|(?P<space>[ \t\f]+)|(?P<op><>|>>|[^\s])""",
     re.VERBOSE | re.DOTALL,
 )
 _OPEN, _CLOSE = "([{", ")]}"
