@@ -19,7 +19,7 @@ from envsolve.render import UID
 pytestmark = pytest.mark.docker
 
 SLIM = "python:3.6.15-slim-bullseye"
-SLEEP = "RUN sleep 300"
+SLEEP = f"RUN sleep 300; : {os.urandom(4).hex()}"  # of its own: a layer that was once slept through is kept
 HANG = "import time\ntime.sleep(300)\n"
 PASSES = """print('{"schema": "envsolve/smoke-1", "ok": true, "python": "3.6.15", "device": "cpu", "versions": {}, '
       '"checks": [{"name": "it runs", "ok": true, "detail": ""}]}')
