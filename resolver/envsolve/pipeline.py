@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -17,11 +17,15 @@ from envsolve.models import Host, Lock, Request, ScopedIndex, SmokeReport, Solut
 from envsolve.quoting import word
 from envsolve.request import build_request
 from envsolve.solver import solve
+from envsolve.solver.world import version_key
 
 if TYPE_CHECKING:
     from envsolve.engine.base import BuildSettings, Built, Engine
     from envsolve.lock.changes import Change
     from envsolve.talk import Talk
+
+_PYTHONS_TRIED = 4
+"""Other Pythons to try where the packages of the chosen one cannot be put together: each reads the index again."""
 
 
 def answer(
@@ -112,16 +116,56 @@ def prepare(
 ) -> Prepared:
     """Lock a solution as of a date (default: the request's, else one from the framework's era), and render it.
 
-    Raises NoCombinationError when nothing was chosen, NotReadyError when the index cannot be read.
+    Where the packages cannot be put together for the chosen Python and nobody asked for it, another is taken, and
+    ``talk`` told. Raises NoCombinationError when nothing was chosen or can be locked, NotReadyError when the index
+    cannot be read.
     """
     if solution.chosen is None:
         raise NoCombinationError("nothing satisfies the request, so there is nothing to lock")
-    lock = _pinned(
-        _locked(
-            solution, facts or load(overlays=solution.request.facts), offline, as_of or solution.request.as_of, talk
-        )
-    )
+    facts, day = facts or load(overlays=solution.request.facts), as_of or solution.request.as_of
+    try:
+        lock = _locked(solution, facts, offline, day, talk)
+    except NoCombinationError as error:
+        if error.code != "no-closure" or solution.request.python:
+            raise
+        found = next(_on_other_pythons(solution, facts, offline, day, talk), None)
+        if found is None:
+            raise
+        lock = found
+        if talk is not None:
+            taken = f"Python {lock.request.python} is taken instead, as with --python {lock.request.python}"
+            talk.warn("\n         ".join((error.message, *error.facts, taken)))
+    lock = _pinned(lock)
     return Prepared(lock, rendered(lock))
+
+
+def _on_other_pythons(
+    solution: Solution, facts: Facts, offline: bool, as_of: date | None, talk: Talk | None
+) -> Iterator[Lock]:
+    """Locks of the same releases on the same device with another Python than the one chosen, the next older first.
+
+    Nobody asked for the Python that was chosen, and the packages that go with it at a date are known only to the index.
+    """
+    chosen, tried = solution.chosen, 0
+    if chosen is None:
+        return
+    newest_first = sorted(facts.pythons, key=version_key, reverse=True)
+    older = [python for python in newest_first if version_key(python) < version_key(chosen.python)]
+    newer = [python for python in newest_first if version_key(python) > version_key(chosen.python)]
+    for python in (*older, *reversed(newer)):
+        request = solution.request.model_copy(update={"python": python})
+        other = solve(request, solution.host, facts)
+        if other.chosen is None or _essence(other.chosen) != _essence(chosen):
+            continue
+        tried += 1
+        if tried > _PYTHONS_TRIED:
+            return
+        with suppress(NoCombinationError):
+            yield _locked(other, facts, offline, as_of, talk)
+
+
+def _essence(stack: Stack) -> tuple[object, ...]:
+    return stack.device, stack.verdict, stack.fidelity, tuple((f.package, f.version) for f in stack.frameworks)
 
 
 def _pinned(lock: Lock) -> Lock:

@@ -9,6 +9,8 @@ from envsolve.errors import NoCombinationError, NotReadyError
 from envsolve.lock import make_lock
 from envsolve.lock.index import Index
 from envsolve.lock.pipconfig import user_config
+from envsolve.pipeline import answer, prepare, relock
+from envsolve.talk import Talk
 
 pytestmark = pytest.mark.index
 
@@ -69,3 +71,17 @@ def test_a_file_that_the_index_deleted(index, tmp_path):
     with pytest.raises(NoCombinationError) as error:
         make_lock(stack("tensorflow==1.4.1"), asked, HOST, facts(tmp_path), index=index)
     assert "no release that is opencv-python==3.3.0.10 is on the index (any more): it has" in error.value.facts[0]
+
+
+def test_another_python_where_nobody_asked_for_one(capsys):
+    """torch 1.13.1 has wheels for 3.11, and the torchvision that goes with it has none that day."""
+    solution = answer(["torch==1.13.1", "torchvision"], gpu=("none",))
+    assert solution.chosen.python == "3.11"
+    lock = prepare(solution, talk=Talk(False)).lock
+    assert (lock.request.python, lock.python_full.rpartition(".")[0]) == ("3.10", "3.10")
+    assert "torchvision" in {package.name for package in lock.packages}
+    assert "Python 3.10 is taken instead" in capsys.readouterr().err
+    assert relock(lock).packages == lock.packages
+    asked = answer(["torch==1.13.1", "torchvision"], gpu=("none",), python="3.11")
+    with pytest.raises(NoCombinationError, match=r"Python 3\.11"):
+        prepare(asked)

@@ -136,7 +136,8 @@ def _write_and_build(
     folders.write(folder, pipeline.rendered(prepared.lock, folder, more), force=force)
     talk.say(written_text(folder, prepared.lock))
     document["folder"] = str(folder)
-    document["lock"] = {"as_of": prepared.lock.as_of.isoformat(), "packages": len(prepared.lock.packages)}
+    lock = prepared.lock
+    document["lock"] = {"as_of": lock.as_of.isoformat(), "packages": len(lock.packages), "python": lock.python_full}
     if build:
         build_and_smoke(folder, prepared.lock, None, prefix, document, json, talk, own=own)
 
