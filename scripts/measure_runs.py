@@ -119,11 +119,11 @@ def _change(lock: Lock, prefix: Path, before: Lock) -> None:
         program = [str(prefix / "bin" / "python"), "-m", "pip"]
         if had - wanted:
             pip.run([*program, "uninstall", "-y", *sorted(had - wanted)], variables, lambda _: None, cwd=home)
-        for title, options, packages in local._runs_of_pip(lock):
+        for title, options, index, packages in local.pip_runs(lock):
             more = [p for p in packages if p.name not in had]
             if more:
                 file = home / f"{title}.txt"
-                file.write_text(requirement_lines(more))
+                file.write_text(requirement_lines(more, index))
                 command = [*program, "install", "--require-hashes", "--no-deps", *options, "-r", str(file)]
                 pip.run(command, variables, lambda _: None, cwd=home)
 

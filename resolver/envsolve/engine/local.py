@@ -244,7 +244,7 @@ def _install(lock: Lock, interpreter: Interpreter, prefix: Path, folder: Path, t
         if vendored:
             variables |= pip.vendored(folder)
         maker = virtual.make(interpreter, prefix, load().tools[virtual.TOOL], variables, log)
-        for title, options, index, packages in _runs_of_pip(lock):
+        for title, options, index, packages in pip_runs(lock):
             file = home / f"{title}.txt"
             # With credentials, in a file that goes when we do
             address = authorized(config, index) if index and not vendored else None
@@ -254,7 +254,7 @@ def _install(lock: Lock, interpreter: Interpreter, prefix: Path, folder: Path, t
     return maker
 
 
-def _runs_of_pip(lock: Lock) -> list[tuple[str, tuple[str, ...], str | None, tuple[LockedPackage, ...]]]:
+def pip_runs(lock: Lock) -> list[tuple[str, tuple[str, ...], str | None, tuple[LockedPackage, ...]]]:
     """(title, options, index, packages): each index by itself, and asked for nothing but what is of it."""
     from envsolve.lock.document import by_index
 
