@@ -25,7 +25,17 @@ Commands = Mapping[str, Callable[..., None]]
 VALUE_OPTIONS = frozenset(
     {
         *("--gpu", "--driver", "--python", "--os", "--accept", "--as-of", "--backend", "--prefix", "--output", "-o"),
-        *("--base", "--registry-mirror", "--facts", "--error", "--upgrade", "--smoke", "--record-to", "--package"),
+        *(
+            "--base",
+            "--registry-mirror",
+            "--platform",
+            "--facts",
+            "--error",
+            "--upgrade",
+            "--smoke",
+            "--record-to",
+            "--package",
+        ),
         "--index",
     }
 )

@@ -11,7 +11,7 @@ Verdict = Literal["native", "jit", "wrong", "no", "unknown"]
 Device = Literal["gpu", "cpu"]
 Fidelity = Literal["exact", "substitute"]
 How = Literal["measured", "documented", "reported", "verified", "derived", "given"]
-Backend = Literal["auto", "docker", "podman", "buildah", "local"]
+Backend = Literal["auto", "docker", "podman", "buildah", "apptainer", "local"]
 Accept = Literal["jit", "substitute"]
 Phase = Literal["build", "wheel", "sdist"]
 

@@ -233,7 +233,8 @@ def rendered(lock: Lock, folder: Path | None = None, more: Sequence[str] = ()) -
 
     if folder is None:
         return render(lock) | extras.render(lock, more)
-    return render(lock, state(folder, lock)) | extras.render(lock, (*extras.present(folder), *more))
+    vendored = state(folder, lock)
+    return render(lock, vendored) | extras.render(lock, (*extras.present(folder), *more), vendored)
 
 
 def relock(
@@ -331,7 +332,7 @@ class Outcome:
 
 def build(
     folder: Path, lock: Lock, talk: Talk, *, backend: str | None = None, prefix: Path | None = None,
-    base: str | None = None, python_image: str | None = None,
+    base: str | None = None, python_image: str | None = None, platform: str | None = None, attest: bool = False,
 ) -> tuple[Engine, Built]:  # fmt: skip
     """Build a folder with the engine that the lock's request names, or ``backend``, or the one that answers.
 
@@ -346,7 +347,11 @@ def build(
     if base and engine.name == "local":
         hints = (f"envsolve build {word(folder)} --backend docker",)
         raise UsageError("a local environment has no base image", hints=hints, code="contradictory-options")
-    built = engine.build(folder, lock, replace(_settings(prefix), base=base, python_image=python_image), talk)
+    if engine.name == "local" and (platform or attest):
+        option = "--platform" if platform else "--attest"
+        raise UsageError(f"{option} is about an image, and a local environment is none", code="contradictory-options")
+    settings = replace(_settings(prefix), base=base, python_image=python_image, platform=platform, attest=attest)
+    built = engine.build(folder, lock, settings, talk)
     remember(lock, engine.name, prefix)
     return engine, built
 

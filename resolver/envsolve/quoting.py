@@ -1,4 +1,4 @@
-"""Quoting for Dockerfiles: whatever a lock says reaches a builder as data, never as an instruction.
+"""Quoting for Dockerfiles and definitions: whatever a lock says reaches a builder as data, never as an instruction.
 
 A lock is a file that people pass around, so nothing in it is trusted: names and references must look like
 what they are, free text is quoted for its place, and what no quoting can carry (control characters) is refused.
@@ -34,6 +34,7 @@ _PROJECT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CAPABILITY = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*")
 _WORDS = re.compile(r"[A-Za-z0-9 .:+_-]*")
 
 _SHAPES = {
@@ -49,6 +50,7 @@ _SHAPES = {
     "version": _VERSION,
     "sha256": _SHA256,
     "compute capability": _CAPABILITY,
+    "file name": _FILE_NAME,
     "plain words": _WORDS,
 }
 
@@ -68,18 +70,42 @@ def quoted(text: str) -> str:
 
     Raises UsageError for control characters, which a Dockerfile cannot carry.
     """
-    if any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text):
-        raise UsageError(
-            f"the value {text[:80]!r} in the lock has a control character, which a Dockerfile cannot carry",
-            hints=("envsolve lock",),
-            code="bad-lock",
-        )
+    _refuse_control(text, "a Dockerfile")
     return '"' + re.sub(r'(["\\$])', r"\\\1", text) + '"'
 
 
 def pairs(variables: Iterable[tuple[str, str]]) -> str:
     """The arguments of ENV or LABEL, one to a line. The names must have been checked."""
     return " \\\n    ".join(f"{name}={quoted(value)}" for name, value in variables)
+
+
+def shell_value(text: str) -> str:
+    """A value in a script of an Apptainer definition: one word, and no ``{{ NAME }}``, which that would replace.
+
+    Raises UsageError for control characters: a line of them could begin a section.
+    """
+    _refuse_control(text, "a definition")
+    return shlex.quote(text).replace("{{", "{''{") if "{{" in text else shlex.quote(text)
+
+
+def label_value(text: str) -> str:
+    """A value in ``%labels`` of an Apptainer definition, where nothing can be quoted.
+
+    Raises UsageError for what would not stay as it is: control characters, ``{{``, blanks at the ends.
+    """
+    _refuse_control(text, "a definition")
+    if "{{" in text or text != text.strip():
+        raise UsageError(f"the label {text[:80]!r} cannot stand in a definition", code="bad-lock")
+    return text
+
+
+def _refuse_control(text: str, place: str) -> None:
+    if any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text):
+        raise UsageError(
+            f"the value {text[:80]!r} in the lock has a control character, which {place} cannot carry",
+            hints=("envsolve lock",),
+            code="bad-lock",
+        )
 
 
 def word(text: object) -> str:

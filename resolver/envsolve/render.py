@@ -21,7 +21,7 @@ from envsolve.lock import document
 from envsolve.lock.pylock import pylock
 from envsolve.models import Lock
 from envsolve.probe_text import probe_text
-from envsolve.quoting import checked, exec_form, pairs, quoted, word
+from envsolve.quoting import checked, exec_form, label_value, pairs, quoted, shell_value, word
 from envsolve.repairs import Repairs, fitting
 
 if TYPE_CHECKING:
@@ -106,6 +106,8 @@ class Plan:
     python_image: str | None = None
     """The image whose Python is copied, with its digest when known."""
     copied_libraries: str = COPIED_LIBRARIES
+    mounts: str | None = None
+    """For BuildKit alone: the OS release, in the names of the caches that are lent to a RUN."""
     uid: int = UID
     probe_directory: str = PROBE_DIRECTORY
 
@@ -124,11 +126,17 @@ def render(lock: Lock, vendored: Vendored | None = None) -> dict[str, str]:
         "smoke.py": probe_text(),
         **phase_files(lock, vendored=vendored is not None),
     }
-    environment = _templates()
-    plan = _vendored(_plan(lock, lock_hash(lock)), vendored)
+    environment = templates()
+    plan = plan_of(lock, vendored)
     files["Dockerfile"] = environment.get_template("Dockerfile.j2").render(plan=plan)
     files[".dockerignore"] = environment.get_template("dockerignore.j2").render(plan=plan)
     return dict(sorted(files.items()))
+
+
+def buildkit(lock: Lock, vendored: Vendored | None = None) -> str:
+    """The Dockerfile with cache mounts and secrets, which the classic builder refuses: a file beside it."""
+    plan = replace(plan_of(lock, vendored), mounts=checked("plain words", lock.stack.os))
+    return templates().get_template("Dockerfile.j2").render(plan=plan)
 
 
 def foundation_files(lock: Lock) -> dict[str, str]:
@@ -136,7 +144,7 @@ def foundation_files(lock: Lock) -> dict[str, str]:
     lock builds sdists the same with what building needs. They depend on nothing else of the lock.
     """
     plan = replace(_plan(lock, ""), lock_hash="foundation", version="", as_of="")
-    template = _templates().get_template("Foundation.j2")
+    template = templates().get_template("Foundation.j2")
     text = template.render(plan=plan, build=False)
     name = f"envsolve/foundation:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     if not plan.build_apt:
@@ -305,8 +313,14 @@ def _environment(variables: dict[str, str]) -> Pairs:
     return [(checked("variable", name), value) for name, value in sorted(variables.items())]
 
 
+def plan_of(lock: Lock, vendored: Vendored | None = None) -> Plan:
+    """What the templates show of a lock. Raises UsageError (``bad-lock``)."""
+    return _vendored(_plan(lock, lock_hash(lock)), vendored)
+
+
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The folder of templates, with what quotes for their places."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(  # noqa: S701 (Dockerfiles are no HTML: quoting.py's filters do the quoting)
@@ -316,5 +330,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(pairs=pairs, quoted=quoted, word=word, exec=exec_form)
+    environment.filters.update(
+        pairs=pairs, quoted=quoted, word=word, exec=exec_form, shell=shell_value, label=label_value
+    )
     return environment

@@ -51,6 +51,7 @@ def run_in(
     """Run a command in what was found; its exit code. With a listener the end of its output is kept, and this
     process stays.
     """
+    from envsolve.engine.apptainer import ApptainerEngine
     from envsolve.engine.buildah import BuildahEngine
     from envsolve.engine.docker import DockerEngine
     from envsolve.engine.run import Run, in_container, in_prefix
@@ -61,6 +62,8 @@ def run_in(
         return in_container(engine, built, lock, wanted, talk)
     if isinstance(engine, BuildahEngine):
         return engine.run_command(built, lock, wanted)
+    if isinstance(engine, ApptainerEngine):
+        return engine.run_command(built, lock, wanted, talk)
     return in_prefix(built, lock, wanted, talk)
 
 

@@ -26,7 +26,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-EXTRAS = extras.asked(compose=True, devcontainer=True)
+EXTRAS = extras.asked(compose=True, devcontainer=True, apptainer=True, cache_mounts=True)
 # What ends a word, a line or a quote in a shell, a Dockerfile, YAML, TOML, a requirements file or a template
 NASTY = [
     "$(touch /tmp/x)", "`id`", "${HOME}", "$HOME", "a\\", '"', "'", '" \\', "\\\"", "; rm -rf /", "&& RUN id",
@@ -108,12 +108,27 @@ def skeleton(files):
     return (
         [keyword for keyword, _ in found],
         [shape(text) for keyword, text in found if keyword in ("RUN", "COPY")],
+        [shape(text) for keyword, text in instructions(files["Dockerfile.buildkit"]) if keyword in ("RUN", "COPY")],
+        definition(files["apptainer.def"]),
         [len(shlex.split(text)) for keyword, text in found if keyword in ("ENV", "LABEL", "ARG", "FROM", "USER")],
         {name: keys(tomllib.loads(text)) for name, text in files.items() if name == "pylock.toml"},
         [line.split()[0][:6] for line in files["requirements.txt"].splitlines() if line[:1] in (" ", "-", "#", "\t")],
         keys(yaml.safe_load(files["compose.yaml"])),
         keys(json.loads(files["devcontainer.json"].partition("\n")[2])),
     )
+
+
+def definition(text):
+    """The sections, and what a shell does with those that are scripts."""
+    found = [["header", ""]]
+    for line in text.split("\n"):
+        if line.lstrip().startswith("%"):
+            found.append([line, ""])
+        elif not line.lstrip().startswith("#"):
+            found[-1][1] += line + "\n"
+    assert not re.search(r"{{\s*\w+\s*}}", text)
+    lines = ("header", "%files", "%labels")
+    return [(title, body.count("\n") if title.startswith(lines) else shape(body)) for title, body in found]
 
 
 def keys(value):

@@ -10,6 +10,7 @@ import typer
 
 from envsolve.cli.common import backend_named, build_and_smoke, database, lock_of, path_of, report, with_document
 from envsolve.cli.options import (
+    Attest,
     BackendName,
     Base,
     Command,
@@ -20,6 +21,7 @@ from envsolve.cli.options import (
     Offline,
     Own,
     OwnFacts,
+    Platform,
     Prefix,
     Quiet,
     Record,
@@ -36,6 +38,8 @@ def build(
     prefix: Prefix = None,
     base: Base = None,
     registry_mirror: Mirror = None,
+    platform: Platform = None,
+    attest: Attest = False,
     own: Own = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -47,7 +51,7 @@ def build(
     other = stand_in(lock, base, registry_mirror)
     with_document("envsolve/build-1", json, lambda document: build_and_smoke(
         Path(folder), lock, backend_named(backend, prefix), prefix, document, json, Talk(quiet), other,
-        python_stand_in(lock, registry_mirror), own,
+        python_stand_in(lock, registry_mirror), own, platform, attest,
     ))  # fmt: skip
 
 

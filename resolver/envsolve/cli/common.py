@@ -16,15 +16,17 @@ from envsolve.talk import Talk
 
 def build_and_smoke(
     folder: Path, lock: Any, backend: str | None, prefix: str | None, document: dict[str, Any], json: bool, talk: Talk,
-    base: str | None = None, python_image: str | None = None, own: str | None = None,
+    base: str | None = None, python_image: str | None = None, own: str | None = None, platform: str | None = None,
+    attest: bool = False,
 ) -> None:  # fmt: skip
     """Build a folder, run its smoke test, ``own`` beside it, and report; ``document`` gains what was done."""
     from envsolve import pipeline
 
     check_own(own)
     engine, built = pipeline.build(
-        folder, lock, talk, backend=backend, prefix=path_of(prefix), base=base, python_image=python_image
-    )
+        folder, lock, talk, backend=backend, prefix=path_of(prefix), base=base, python_image=python_image,
+        platform=platform, attest=attest,
+    )  # fmt: skip
     report(pipeline.run_smoke(engine, built, lock, folder, talk, path_of(own)), document, json)
 
 
@@ -49,7 +51,7 @@ def backend_named(backend: str | None, prefix: str | None) -> str | None:
     if backend and backend not in known:
         hints = tuple(f"--backend {name}" for name in known)
         raise UsageError(f"--backend {backend}: there is no such choice", hints=hints, code="bad-backend")
-    if prefix and backend in ("docker", "podman", "buildah"):
+    if prefix and backend in ("docker", "podman", "buildah", "apptainer"):
         raise UsageError(f"--prefix is for --backend local, not {backend}", code="contradictory-options")
     return "local" if prefix else backend
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from envsolve.cli.common import backend_named, database, lock_of
 from envsolve.cli.options import (
+    Apptainer,
     AsOf,
     BackendName,
+    CacheMounts,
     Check,
     Compose,
     Devcontainer,
@@ -84,12 +86,14 @@ def render(
     force: Force = False,
     compose: Compose = False,
     devcontainer: Devcontainer = False,
+    apptainer: Apptainer = False,
+    cache_mounts: CacheMounts = False,
 ) -> None:
     """Write a folder's files again from its lock, or check that they are what it gives."""
     from envsolve import extras, pipeline
     from envsolve import folder as folders
 
-    more = extras.asked(compose=compose, devcontainer=devcontainer)
+    more = extras.asked(compose=compose, devcontainer=devcontainer, apptainer=apptainer, cache_mounts=cache_mounts)
     files = pipeline.rendered(lock_of(folder), Path(folder), more)
     if check:
         pipeline.check_files(Path(folder), files)

@@ -19,7 +19,9 @@ AsOf = Annotated[Text, typer.Option("--as-of", metavar="DATE", help="packages as
 BuildIt = Annotated[bool, typer.Option("--build", help="go on: build and smoke-test")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="answer only: lock and write nothing")]
 Output = Annotated[Text, typer.Option("--output", "-o", metavar="DIR", help="folder to write [envsolve]")]
-BackendName = Annotated[Text, typer.Option("--backend", metavar="NAME", help="auto, docker, podman, buildah or local")]
+BackendName = Annotated[
+    Text, typer.Option("--backend", metavar="NAME", help="docker, podman, buildah, apptainer, local")
+]
 Prefix = Annotated[Text, typer.Option("--prefix", metavar="DIR", help="where the local engine builds")]
 Own = Annotated[Text, typer.Option("--smoke", metavar="SCRIPT", help="a check of your own, run beside the others")]
 Record = Annotated[bool, typer.Option("--record", help="write the result as a fact under verified/")]
@@ -36,6 +38,10 @@ Base = Annotated[Text, typer.Option("--base", metavar="IMAGE", help="build on th
 Mirror = Annotated[Text, typer.Option("--registry-mirror", metavar="HOST", help="take Docker Hub's image from there")]
 Compose = Annotated[bool, typer.Option("--compose", help="write a compose.yaml too")]
 Devcontainer = Annotated[bool, typer.Option("--devcontainer", help="write a devcontainer.json too (-o .devcontainer)")]
+Apptainer = Annotated[bool, typer.Option("--apptainer", help="write an apptainer.def too")]
+CacheMounts = Annotated[bool, typer.Option("--cache-mounts", help="write a Dockerfile.buildkit too: caches, secrets")]
+Platform = Annotated[Text, typer.Option("--platform", metavar="OS/ARCH", help="of the image [that of the wheels]")]
+Attest = Annotated[bool, typer.Option("--attest", help="SBOM and provenance, where buildx can")]
 GpuDevices = Annotated[Texts, typer.Option("--gpu", metavar="INDEX|UUID", help="of this machine; none; repeatable")]
 AnyFolder = Annotated[Text, typer.Argument(metavar="DIR", help="a folder that envsolve wrote", show_default=False)]
 Pasted = Annotated[Text, typer.Option("--error", metavar="TEXT", help="say what this error means; - reads it")]

@@ -12,9 +12,11 @@ import typer
 from envsolve.cli.common import backend_named, build_and_smoke, check_own, database
 from envsolve.cli.options import (
     Accepted,
+    Apptainer,
     AsOf,
     BackendName,
     BuildIt,
+    CacheMounts,
     Compose,
     Devcontainer,
     Driver,
@@ -60,29 +62,34 @@ def solve(
     output: Output = None,
     compose: Compose = False,
     devcontainer: Devcontainer = False,
+    apptainer: Apptainer = False,
+    cache_mounts: CacheMounts = False,
     force: Force = False,
     json: Json = False,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
     """Answer what runs TARGET... (tf==1.4 keras==2.0.8) here and why, and write a folder that builds it."""
+    from envsolve import extras
+
+    more = extras.asked(compose=compose, devcontainer=devcontainer, apptainer=apptainer, cache_mounts=cache_mounts)
     typed = {
         "targets": targets, "gpu": gpu, "require_gpu": require_gpu, "driver": driver, "python": python,
         "os": os_name, "accept": accept, "as_of": as_of, "backend": backend_named(backend, prefix), "output": output,
         "facts": facts, "indexes": index,
     }  # fmt: skip
     _solve(
-        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, compose=compose, devcontainer=devcontainer,
+        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, more=more,
         force=force, json=json, offline=offline, quiet=quiet,
     )  # fmt: skip
 
 
 def _solve(
-    typed: Mapping[str, Any], *, build: bool, prefix: str | None, own: str | None, dry_run: bool, compose: bool,
-    devcontainer: bool, force: bool, json: bool, offline: bool, quiet: bool, scanned: Mapping[str, Any] | None = None,
+    typed: Mapping[str, Any], *, build: bool, prefix: str | None, own: str | None, dry_run: bool,
+    more: Sequence[str], force: bool, json: bool, offline: bool, quiet: bool, scanned: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """``solve``, with what a person typed; ``scanned``: what the targets follow from, for the JSON document."""
-    from envsolve import explain, extras, pipeline
+    from envsolve import explain, pipeline
     from envsolve.config import defaults
 
     if dry_run and build:
@@ -107,7 +114,6 @@ def _solve(
         raise typer.Exit(Exit.NO_COMBINATION)
     if dry_run:
         return
-    more = extras.asked(compose=compose, devcontainer=devcontainer)
     try:
         _write_and_build(solution, folder, document, build, prefix, force, offline, json, Talk(quiet), more, own)
     except EnvsolveError as error:
@@ -162,16 +168,21 @@ def scan(
     output: Output = None,
     compose: Compose = False,
     devcontainer: Devcontainer = False,
+    apptainer: Apptainer = False,
+    cache_mounts: CacheMounts = False,
     force: Force = False,
     json: Json = False,
     offline: Offline = False,
     quiet: Quiet = False,
 ) -> None:
     """Read a folder, a script or a model file, and say what it needs and why; --solve goes on with the answer."""
+    from envsolve import extras
     from envsolve.scan import project, report
 
+    more = extras.asked(compose=compose, devcontainer=devcontainer, apptainer=apptainer, cache_mounts=cache_mounts)
     alone = {"--build": build, "--prefix": prefix, "--dry-run": dry_run, "--output": output, "--force": force}
     alone |= {"--compose": compose, "--devcontainer": devcontainer}
+    alone |= {"--apptainer": apptainer, "--cache-mounts": cache_mounts}
     if not solve_it and any(alone.values()):
         given = next(name for name, value in alone.items() if value)
         raise UsageError(f"{given} says how --solve goes on, and --solve is missing", code="contradictory-options")
@@ -187,6 +198,6 @@ def scan(
         "output": output, "facts": facts, "indexes": index,
     }  # fmt: skip
     _solve(
-        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, compose=compose, devcontainer=devcontainer,
+        typed, build=build, prefix=prefix, own=own, dry_run=dry_run, more=more,
         force=force, json=json, offline=offline, quiet=quiet, scanned=project.document(found),
     )  # fmt: skip

@@ -36,9 +36,15 @@ def select(backend: str, *, need_gpu: bool = False, talk: Talk | None = None) ->
         from envsolve.engine.buildah import BuildahEngine
 
         return BuildahEngine()
+    if backend == "apptainer":
+        from envsolve.engine.apptainer import ApptainerEngine
+
+        return ApptainerEngine()
     if backend not in ("auto", "docker", "podman"):
         raise UsageError(
-            f"there is no backend {backend!r}", hints=("--backend auto|docker|podman|buildah|local",), code="bad-option"
+            f"there is no backend {backend!r}",
+            hints=("--backend auto|docker|podman|buildah|apptainer|local",),
+            code="bad-option",
         )
     from envsolve.engine.detect import search
 

@@ -44,8 +44,19 @@ class BuildSettings:
     python_image: str | None = None
     """The image to copy the Python from in place of the lock's, where one is copied."""
     container: ContainerSettings = field(default_factory=ContainerSettings)
+    platform: str | None = None
+    """``linux/amd64``: what the image is for. None: what the locked wheels are for."""
+    epoch: int | None = None
+    """SOURCE_DATE_EPOCH: the lock's as-of date, set by the engine; only BuildKit makes something of it."""
+    attest: bool = False
+    """Whether an SBOM and provenance go with the image; only buildx makes them."""
     prefix: Path | None = None
     """Where the local engine makes the environment (``--prefix``); None: its own cache folder."""
+
+    @property
+    def anew(self) -> bool:
+        """Whether what an earlier build of the same files left is no answer."""
+        return self.no_cache or self.pull or self.attest
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """``docker``, ``podman``, ``buildah`` or ``local``."""
+        """``docker``, ``podman``, ``buildah``, ``apptainer`` or ``local``."""
         ...
 
     def build(self, folder: Path, lock: Lock, settings: BuildSettings, talk: Talk) -> Built:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
-from envsolve.engine.buildx import stream
+from envsolve.engine.buildx import refuse_attest, stream
 from envsolve.engine.context import (
     BuildLog,
     build_arguments,
@@ -26,6 +26,7 @@ from envsolve.engine.context import (
     staged,
 )  # fmt: skip
 from envsolve.engine.failures import build_failure
+from envsolve.engine.platforms import fitted
 from envsolve.errors import NotReadyError
 from envsolve.models import Lock
 from envsolve.repairs import fitting
@@ -64,9 +65,11 @@ class BuildahEngine:
         from envsolve.render import image_name
 
         tag, started = image_name(lock), time.monotonic()
+        refuse_attest(self.name, settings)
+        settings = fitted(lock, settings, os.uname().machine, self.name, talk)
         with staged(folder, settings) as context, building_alone(self.name, tag):
             labels = labels_of(fingerprint(context), settings)
-            there = None if settings.no_cache or settings.pull else self._built(tag, labels)
+            there = None if settings.anew else self._built(tag, labels)
             if there is not None:
                 talk.say(f"{self.name}: {tag} is there, made of these files")
                 return there
@@ -89,6 +92,7 @@ class BuildahEngine:
         words += ["--pull-always"] if settings.pull else ["--pull=false"]
         words += ["--no-cache"] if settings.no_cache else ["--layers"]
         words += [f"--network={settings.network}"] if settings.network else []
+        words += [f"--platform={settings.platform}"] if settings.platform else []
         words += [word for name, value in sorted(labels.items()) for word in ("--label", f"{name}={value}")]
         words += [word for name in sorted(arguments) for word in ("--build-arg", name)]
         try:
@@ -147,7 +151,7 @@ class BuildahEngine:
             words = [self.command, "run", "--network=none", "--cap-drop=all", f"--user={UID}:{UID}"]
             words += [f"--workingdir={_SCRATCH}", *(f"--env={key}={value}" for key, value in variables.items()), name]
             words += ["--", lock.image.executable, f"{PROBE_DIRECTORY}/smoke.py", *arguments]
-            done, timed_out = _ended(words, timeout_s)
+            done, timed_out = ended(words, timeout_s)
         for line in done.stderr.splitlines():
             talk.log(line)
         took = time.monotonic() - started
@@ -200,7 +204,7 @@ def _no_gpu(lock: Lock, built: Built) -> None:
         )
 
 
-def _ended(words: Sequence[str], timeout_s: float) -> tuple[subprocess.CompletedProcess[str], bool]:
+def ended(words: Sequence[str], timeout_s: float) -> tuple[subprocess.CompletedProcess[str], bool]:
     """What a command printed, and whether it ran out of time."""
     with subprocess.Popen(
         list(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from envsolve import scratch
 from envsolve.engine.base import BuildSettings
 from envsolve.errors import NotReadyError, UsageError
+from envsolve.extras import BUILDKIT
 from envsolve.lock.pipconfig import ContainerSettings
 from envsolve.lock.pylock import VENDOR
 from envsolve.lock.vendoring import IMAGE, RECORD
@@ -63,6 +64,8 @@ def _lay_out(folder: Path, stage: Path, bundle: Path | None) -> None:
         shutil.copyfile(path, stage / "phases" / path.name)
     if f"!{VENDOR}" in (stage / ".dockerignore").read_text(encoding="utf-8").splitlines():
         _link_vendored(folder / VENDOR, stage / VENDOR)
+    if (folder / BUILDKIT).is_file():
+        shutil.copyfile(folder / BUILDKIT, stage / BUILDKIT)
     source = bundle or folder / "ca.crt"
     if source.is_file():
         shutil.copyfile(source, stage / "ca.crt")
@@ -126,6 +129,13 @@ def labels_of(made_of: str, settings: BuildSettings) -> dict[str, str]:
     name, _, digest = (settings.base or "").partition("@")
     known = {"org.opencontainers.image.base.name": name, "org.opencontainers.image.base.digest": digest}
     return {_MADE_OF: f"{made_of} on {' with the Python of '.join(given.values())}", **(known if name else {})}
+
+
+def pip_configuration(arguments: Mapping[str, str]) -> str:
+    """What pip reads of the build arguments, as the file that is the secret ``pip.conf``."""
+    names = {"PIP_INDEX_URL": "index-url", "PIP_EXTRA_INDEX_URL": "extra-index-url", "PIP_TRUSTED_HOST": "trusted-host"}
+    lines = (f"{names[name]} = {value}\n" for name, value in sorted(arguments.items()) if name in names)
+    return "[global]\n" + "".join(lines)
 
 
 def build_arguments(settings: ContainerSettings) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
-from envsolve.engine.buildx import Buildx
+from envsolve.engine.buildx import Buildx, no_attestations
 from envsolve.engine.context import (
     BuildLog,
     build_arguments,
@@ -29,6 +29,7 @@ from envsolve.engine.context import (
 )  # fmt: skip
 from envsolve.engine.detect import Endpoint
 from envsolve.engine.failures import build_failure, start_failure
+from envsolve.engine.platforms import fitted
 from envsolve.errors import EnvsolveError, NotReadyError, UsageError
 from envsolve.lock.pylock import VENDOR
 from envsolve.models import Lock
@@ -75,6 +76,7 @@ class DockerEngine:
         from envsolve.render import image_name
 
         tag, started = image_name(lock), time.monotonic()
+        settings = fitted(lock, settings, self._machine(), self.name, talk)
         if (folder / VENDOR).is_dir():
             from envsolve.engine.foundation import have
 
@@ -87,7 +89,7 @@ class DockerEngine:
             )
         with staged(folder, settings) as context, building_alone(self.name, tag):
             labels = labels_of(fingerprint(context), settings)
-            there = None if settings.no_cache or settings.pull else self._built(tag, labels)
+            there = None if settings.anew else self._built(tag, labels)
             if there is not None:
                 talk.say(f"{self.name}: {tag} is there, made of these files")
                 return there
@@ -110,6 +112,8 @@ class DockerEngine:
         arguments = build_arguments(settings.container) | images_given(settings)
         buildx = Buildx.found(self.endpoint) if self.name == "docker" else None
         build = buildx.build if buildx else self._classic
+        if settings.attest and not (buildx and buildx.attests):
+            raise no_attestations(self.name)
         log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
         whole = f"less {word(log.path)}"
         try:
@@ -154,6 +158,7 @@ class DockerEngine:
             events = self._client().api.build(
                 path=str(context), tag=tag, labels=dict(labels), buildargs=dict(arguments), decode=True,
                 rm=True, forcerm=True, nocache=settings.no_cache, pull=settings.pull, network_mode=settings.network,
+                platform=settings.platform,
             )  # fmt: skip
             for event in events:
                 if "error" in event:
@@ -193,6 +198,11 @@ class DockerEngine:
                 return str(self._client().images.get(reference).id)
             except ImageNotFound:
                 return None
+
+    def _machine(self) -> str:
+        """What the engine calls its processor: it may be another machine than this one."""
+        with self._lost():
+            return str(self._client().info().get("Architecture") or os.uname().machine)
 
     def make(
         self, context: Path, tag: str, arguments: Mapping[str, str], settings: BuildSettings, log: BuildLog

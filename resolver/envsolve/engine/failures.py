@@ -63,6 +63,8 @@ def build_failure(lines: Sequence[str], message: str, lock: Lock, log: Path, eng
         image = lock.image.python_image
     if _FULL.search(text):
         hints = (f"{engine} system df", f"{engine} builder prune   # gives up the build cache", whole)
+        if engine == "apptainer":
+            hints = ("apptainer cache clean", "APPTAINER_TMPDIR=DIR, where there is room for the stages", whole)
         return NotReadyError("the disk is full: the build was given up", facts=facts, hints=hints, code="disk-full")
     if (repair := of_failed_pull(message)) is not None:
         return NotReadyError(

@@ -28,7 +28,7 @@ def recall(lock: Lock) -> tuple[str, Path | None] | None:
     """The engine that built this lock last, and the local one's prefix; None: nobody knows."""
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         value = json.loads(_path(lock).read_text(encoding="utf-8"))
-        if value["schema"] == _SCHEMA and value["engine"] in ("docker", "podman", "buildah", "local"):
+        if value["schema"] == _SCHEMA and value["engine"] in ("docker", "podman", "buildah", "apptainer", "local"):
             return str(value["engine"]), Path(value["prefix"]) if value["prefix"] else None
     return None
 
