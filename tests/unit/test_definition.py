@@ -16,7 +16,14 @@ from render_locks import ALL, CUDA, SLIM, THEANO, VENDOR, lock
 from envsolve import extras
 from envsolve.definition import definition, one_pin
 from envsolve.engine import select
-from envsolve.engine.apptainer import build_words, image_file, probe_words, run_words, staged_definition
+from envsolve.engine.apptainer import (
+    build_words,
+    image_file,
+    probe_words,
+    refuse_other_platform,
+    run_words,
+    staged_definition,
+)
 from envsolve.engine.base import BuildSettings, Built
 from envsolve.engine.context import staged
 from envsolve.engine.run import Run
@@ -207,9 +214,16 @@ def test_without_the_command_it_says_what_to_install(tmp_path, monkeypatch):
 
 def test_what_is_built_lies_beside_the_folder(tmp_path):
     assert image_file(tmp_path / "envsolve") == tmp_path / "envsolve.sif"
-    words = build_words("apptainer", tmp_path / "x.sif", BuildSettings(pull=True, platform="linux/arm64"))
-    assert {"--notest", "--disable-cache", "--arch=arm64"} <= set(words)
+    words = build_words("apptainer", tmp_path / "x.sif", BuildSettings(pull=True))
+    assert {"--notest", "--disable-cache"} <= set(words)
     assert words[-2:] == [str(tmp_path / "x.sif"), "apptainer.def"]
+
+
+def test_another_processor_is_refused():
+    refuse_other_platform(SLIM, BuildSettings())
+    with pytest.raises(NotReadyError) as caught:
+        refuse_other_platform(SLIM, BuildSettings(platform="linux/s390x"))
+    assert caught.value.code == "other-platform"
 
 
 def test_an_edited_definition_is_the_one_that_is_built(tmp_path):

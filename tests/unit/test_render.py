@@ -16,7 +16,7 @@ from envsolve.errors import Exit, UsageError
 from envsolve.lock import document
 from envsolve.models import LockedImage
 from envsolve.quoting import quoted
-from envsolve.render import foundation_files, image_name, lock_hash, phase_files, render
+from envsolve.render import buildkit, foundation_files, image_name, lock_hash, phase_files, render
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
 
@@ -104,6 +104,7 @@ def test_hadolint_finds_nothing(tmp_path):
     texts = {name: render(one)["Dockerfile"] for name, one in ALL.items()}
     for name, one in ALL.items():
         texts |= {f"{name}-{at}": text for at, text in enumerate(foundation_files(one).values())}
+        texts[f"{name}-buildkit"] = buildkit(one)
     for name, text in texts.items():
         (tmp_path / f"Dockerfile.{name}").write_text(text)
     paths = [*tmp_path.glob("Dockerfile.*"), *(SNAPSHOTS.parents[1] / "examples").glob("*/envsolve/Dockerfile")]

@@ -18,14 +18,13 @@ from envsolve import scratch
 from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.engine.buildah import ended
 from envsolve.engine.buildx import refuse_attest, stream
-from envsolve.engine.context import BuildLog, build_arguments, building_alone, fingerprint, secrets, staged
+from envsolve.engine.context import BuildLog, build_arguments, building_alone, fingerprint, say_notes, secrets, staged
 from envsolve.engine.failures import build_failure
-from envsolve.engine.platforms import fitted
+from envsolve.engine.platforms import of_lock, of_machine
 from envsolve.errors import NotReadyError
 from envsolve.extras import APPTAINER
 from envsolve.lock.pylock import VENDOR
 from envsolve.lock.vendoring import IMAGE
-from envsolve.repairs import fitting
 
 if TYPE_CHECKING:
     from envsolve.engine.run import Run
@@ -53,7 +52,8 @@ class ApptainerEngine:
             raise NotReadyError(
                 "there is neither apptainer nor singularity on PATH",
                 hints=(
-                    "sudo dnf install apptainer   # Fedora; elsewhere EPEL, ppa:apptainer/ppa or conda-forge have it",
+                    "sudo dnf install apptainer   # Fedora, EPEL",
+                    "sudo apt-get install apptainer   # Ubuntu: its newest, or with ppa:apptainer/ppa",
                     "envsolve render DIR --apptainer   # the definition, to be built where it is",
                     "envsolve build DIR --backend local   # no engine needed",
                 ),
@@ -72,7 +72,7 @@ class ApptainerEngine:
 
         target, tag, started = image_file(folder), image_name(lock), time.monotonic()
         refuse_attest(self.name, settings)
-        settings = fitted(lock, settings, os.uname().machine, self.name, talk)
+        refuse_other_platform(lock, settings)
         with staged(folder, settings) as context, building_alone(self.name, tag):
             text = staged_definition(folder, context, lock, settings)
             labels = self._labels(target)
@@ -85,8 +85,7 @@ class ApptainerEngine:
     def _make(self, context: Path, target: Path, lock: Lock, settings: BuildSettings, talk: Talk) -> Path:
         from envsolve.render import image_name
 
-        for note in (*(f"note: {note}" for note in settings.container.notes), *fitting(lock).notes):
-            talk.say(note)
+        say_notes(lock, settings, talk)
         arguments = build_arguments(settings.container)
         log = BuildLog(image_name(lock).rpartition(":")[2], talk, secrets(arguments))
         part = target.with_name(f".{target.name}.part")
@@ -198,11 +197,21 @@ def staged_definition(folder: Path, context: Path, lock: Lock, settings: BuildSe
     return text
 
 
+def refuse_other_platform(lock: Lock, settings: BuildSettings) -> None:
+    """Raise NotReadyError (``other-platform``): ``apptainer build`` takes images of this machine's processor only."""
+    here, wanted = of_machine(os.uname().machine), settings.platform or of_lock(lock)
+    if wanted not in (None, here):
+        raise NotReadyError(
+            f"apptainer builds for this machine ({here}), and what is locked is for {wanted}",
+            hints=(f"envsolve build DIR --backend docker --platform {wanted}",),
+            code="other-platform",
+        )
+
+
 def build_words(command: str, target: Path, settings: BuildSettings) -> list[str]:
     """``apptainer build``, in the folder of the definition. The probe is run apart from it, with the GPU."""
     words = [command, "build", "--force", "--notest"]
     words += ["--disable-cache"] if settings.no_cache or settings.pull else []
-    words += [f"--arch={settings.platform.split('/')[1]}"] if settings.platform else []
     words += [] if os.geteuid() == 0 else ["--fakeroot"]
     return [*words, str(target), APPTAINER]
 

@@ -22,6 +22,7 @@ from envsolve.engine.context import (
     fingerprint,
     images_given,
     labels_of,
+    say_notes,
     secrets,
     staged,
 )  # fmt: skip
@@ -29,7 +30,6 @@ from envsolve.engine.failures import build_failure
 from envsolve.engine.platforms import fitted
 from envsolve.errors import NotReadyError
 from envsolve.models import Lock
-from envsolve.repairs import fitting
 
 if TYPE_CHECKING:
     from envsolve.engine.run import Run
@@ -83,8 +83,7 @@ class BuildahEngine:
         from envsolve.render import image_name
 
         tag = image_name(lock)
-        for note in (*(f"note: {note}" for note in settings.container.notes), *fitting(lock).notes):
-            talk.say(note)
+        say_notes(lock, settings, talk)
         arguments = build_arguments(settings.container) | images_given(settings)
         log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
         # Docker's format, whose settings an image can hold in full; names of arguments only, as ``ps`` shows the rest

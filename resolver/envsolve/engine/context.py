@@ -22,8 +22,10 @@ from envsolve.lock.pipconfig import ContainerSettings
 from envsolve.lock.pylock import VENDOR
 from envsolve.lock.vendoring import IMAGE, RECORD
 from envsolve.quoting import word
+from envsolve.repairs import fitting
 
 if TYPE_CHECKING:
+    from envsolve.models import Lock
     from envsolve.talk import Talk
 
 _FILES = ("Dockerfile", ".dockerignore", "requirements.txt", "envsolve.lock", "smoke.py")
@@ -129,6 +131,14 @@ def labels_of(made_of: str, settings: BuildSettings) -> dict[str, str]:
     name, _, digest = (settings.base or "").partition("@")
     known = {"org.opencontainers.image.base.name": name, "org.opencontainers.image.base.digest": digest}
     return {_MADE_OF: f"{made_of} on {' with the Python of '.join(given.values())}", **(known if name else {})}
+
+
+def say_notes(lock: Lock, settings: BuildSettings, talk: Talk) -> None:
+    """What is to be known before a build: of the user's settings, and of what has rotted and cannot be repaired."""
+    for note in settings.container.notes:
+        talk.say(f"note: {note}")
+    for note in fitting(lock).notes:
+        talk.warn(note)
 
 
 def pip_configuration(arguments: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ from envsolve.engine.context import (
     fingerprint,
     images_given,
     labels_of,
+    say_notes,
     secrets,
     staged,
 )  # fmt: skip
@@ -31,10 +32,10 @@ from envsolve.engine.detect import Endpoint
 from envsolve.engine.failures import build_failure, start_failure
 from envsolve.engine.platforms import fitted
 from envsolve.errors import EnvsolveError, NotReadyError, UsageError
+from envsolve.extras import BUILDKIT
 from envsolve.lock.pylock import VENDOR
 from envsolve.models import Lock
 from envsolve.quoting import word
-from envsolve.repairs import fitting
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -105,13 +106,12 @@ class DockerEngine:
         from envsolve.render import image_name
 
         tag = image_name(lock)
-        for note in settings.container.notes:
-            talk.say(f"note: {note}")
-        for note in fitting(lock).notes:
-            talk.warn(note)
+        say_notes(lock, settings, talk)
         arguments = build_arguments(settings.container) | images_given(settings)
         buildx = Buildx.found(self.endpoint) if self.name == "docker" else None
         build = buildx.build if buildx else self._classic
+        if buildx is None and (context / BUILDKIT).is_file():
+            talk.say(f"note: {BUILDKIT} is left alone: no docker buildx works here; building the Dockerfile")
         if settings.attest and not (buildx and buildx.attests):
             raise no_attestations(self.name)
         log = BuildLog(tag.rpartition(":")[2], talk, secrets(arguments))
