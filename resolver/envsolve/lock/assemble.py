@@ -55,7 +55,7 @@ def assemble(
             update={"holds": tuple(sorted(resolution.held)), "default_index": default_index}
         ),
         packages=tuple(_locked(pinned, *place[name]) for name, pinned in sorted(resolution.packages.items())),
-        system_packages=_merged(cap.system for cap in resolution.settled),
+        system_packages=_merged(_system(cap, resolution.packages) for cap in resolution.settled),
         build_packages=_merged(_build_system(cap, resolution.packages) for cap in resolution.settled),
         environment=_environment(stack, facts, resolution.settled),
         upgrades=dict(sorted((upgrades or {}).items())),
@@ -84,6 +84,11 @@ def _locked(pinned: Pinned, phase: Phase, level: int) -> LockedPackage:
 
 def _merged(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(sorted({name for group in groups for name in group}))
+
+
+def _system(cap: Cap, packages: Mapping[str, Pinned]) -> tuple[str, ...]:
+    """What a cap needs at run time; of one that says what a package is built with, only where it is: wheels bring it."""
+    return cap.system if not cap.build_system or _build_system(cap, packages) else ()
 
 
 def _build_system(cap: Cap, packages: Mapping[str, Pinned]) -> tuple[str, ...]:
