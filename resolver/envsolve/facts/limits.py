@@ -23,7 +23,8 @@ class Cap(Row):
     ``limit``: ``package`` must satisfy ``versions``. ``needs``: ``package`` must be there (and satisfy
     ``versions``). ``drop``: ``package`` must not be installed (a backport on a Python that has the module).
     ``system``: the apt packages in ``system`` (run time) or ``build_system`` (build time); where it has both, they are
-    for a ``package`` that is built here, since wheels bring their libraries. ``environment``: variables to set. ``requires``: the true requirements of ``package`` where its metadata cannot say.
+    for a ``package`` that is built here, since wheels bring their libraries. ``environment``: variables to set.
+    ``requires``: the true requirements of ``package`` where its metadata cannot say.
     ``api``: code that the user has makes the demand (it uses what newer releases removed), or the machine does, so that
     no lock can know of it: ``package`` (``python`` too) must satisfy ``versions``, or ``fix`` says what to do.
 

@@ -87,7 +87,7 @@ def _merged(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _system(cap: Cap, packages: Mapping[str, Pinned]) -> tuple[str, ...]:
-    """What a cap needs at run time; of one that says what a package is built with, only where it is: wheels bring it."""
+    """What a cap needs at run time; of one that says what a package is built with, only where it is built."""
     return cap.system if not cap.build_system or _build_system(cap, packages) else ()
 
 
