@@ -2,9 +2,17 @@
 
 import functools
 import shutil
+import signal
+import threading
 from pathlib import Path
 
 import pytest
+
+if threading.current_thread() is threading.main_thread():
+    # Who starts the tests in the background of a script ignores these, and so would every program of the tests.
+    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(ignored) is signal.SIG_IGN:
+            signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
 
 
 @functools.cache
