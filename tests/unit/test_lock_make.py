@@ -292,14 +292,15 @@ def test_requirements_chosen_by_the_makers_python_are_said(world, lock):
 def test_system_packages_and_variables(world, lock):
     world.wheel("fw", "1.0", "2017-05-01", "a").sdist("a", "1.0", "2017-01-01", {"setup.py": "", "a.c": ""})
     caps = [
-        cap("system", "fw", versions="<2", system=["libgomp1"], build_system=["never"]),
-        cap("system", "a", build_system=["libhdf5-dev"]),
+        cap("system", "fw", versions="<2", system=["libgomp1"]),
+        cap("system", "fw", versions="<2", system=["in the wheel"], build_system=["never"]),
+        cap("system", "a", system=["libhdf5-103"], build_system=["libhdf5-dev"]),
         cap("system", build_system=["gcc"]),
         cap("system", "fw", versions=">=2", system=["libother"]),
         cap("environment", "fw", environment={"FLAGS": "x"}),
     ]
     made = lock("fw==1.0", caps=caps)
-    assert made.system_packages == ("libgomp1",)
+    assert made.system_packages == ("libgomp1", "libhdf5-103")
     assert made.build_packages == ("gcc", "libhdf5-dev")
     assert made.environment == {"FLAGS": "x"}
 
