@@ -13,6 +13,8 @@ import heapq
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from operator import or_
 
 from envsolve.solver.proving import Contradiction
 
@@ -193,31 +195,29 @@ class Problem:
 
     def best(self, wishes: Sequence[Wish], extra_levels: Sequence[Costs] = ()) -> Answer | None:
         """The answer of lowest cost, level by level (``extra_levels`` before the problem's own), or None."""
-        levels = [*extra_levels, *self.levels]
         tables, domains = self._start(wishes)
         if domains is None:
             return None
-        steps = [[(v, _steps(costs)) for v, costs in level.items()] for level in levels]
-        order = list(dict.fromkeys([v for level in levels for v in level] + list(range(len(self.sizes)))))
-        preference = [self._preference(v, levels) for v in range(len(self.sizes))]
-        heap: list[tuple[tuple[int, ...], tuple[int, ...], Domains]] = [(_bound(steps, domains), (), domains)]
+        scales = [*_scaled(extra_levels), *self._own_scales]
+        flat = [pair for level in scales for pair in level]
+        heap: list[tuple[tuple[int, ...], tuple[int, ...], Domains]] = [(_bound(scales, domains), (), domains)]
         while heap:
             cost, path, domains = heapq.heappop(heap)
-            variable = next((v for v in order if domains[v] & (domains[v] - 1)), None)
-            if variable is None:
+            split = _split(flat, domains)
+            if split is None:
                 return Answer(tuple(d.bit_length() - 1 for d in domains), cost)
-            first = next(b for b in preference[variable] if b & domains[variable])
-            for side, mask in enumerate((first, domains[variable] & ~first)):
+            variable, better = split
+            for side, mask in enumerate((better, domains[variable] & ~better)):
                 child = list(domains)
                 child[variable] = mask
                 narrowed = self._propagate(tables, child, {variable})
                 if narrowed is not None:
-                    heapq.heappush(heap, (_bound(steps, narrowed), (*path, side), narrowed))
+                    heapq.heappush(heap, (_bound(scales, narrowed), (*path, side), narrowed))
         return None
 
-    def _preference(self, variable: int, levels: Sequence[Costs]) -> list[Mask]:
-        costs = [level[variable] for level in levels if variable in level]
-        return [1 << i for i in sorted(range(self.sizes[variable]), key=lambda i: ([c[i] for c in costs], i))]
+    @cached_property
+    def _own_scales(self) -> list[list[tuple[int, Scale]]]:
+        return _scaled(self.levels)
 
     def feasible(self, wishes: Sequence[Wish], rules: Sequence[Rule] | None = None) -> bool:
         """Whether any answer exists (under a subset of the rules when given)."""
@@ -285,13 +285,45 @@ class Problem:
         return Contradiction(self.within(wishes), rules).proof(weight, fewer_than)
 
 
-def _steps(costs: Sequence[int]) -> list[tuple[int, Mask]]:
-    masks: dict[int, Mask] = {}
-    for i, cost in enumerate(costs):
-        masks[cost] = masks.get(cost, 0) | 1 << i
-    return sorted(masks.items())
+class Scale:
+    """The costs of a variable's values, from the lowest; with the values that cost no more than each."""
+
+    def __init__(self, costs: Sequence[int]) -> None:
+        masks: dict[int, Mask] = {}
+        for i, cost in enumerate(costs):
+            masks[cost] = masks.get(cost, 0) | 1 << i
+        self.costs = sorted(masks)
+        self.up_to = list(itertools.accumulate((masks[cost] for cost in self.costs), or_))
+
+    def place(self, domain: Mask) -> int:
+        """Which of the costs is the lowest of these values, by bisection: there may be thousands."""
+        low, high = 0, len(self.costs) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if domain & self.up_to[middle]:
+                high = middle
+            else:
+                low = middle + 1
+        return low
 
 
-def _bound(levels: list[list[tuple[int, list[tuple[int, Mask]]]]], domains: Domains) -> tuple[int, ...]:
+def _scaled(levels: Sequence[Costs]) -> list[list[tuple[int, Scale]]]:
+    return [[(variable, Scale(costs)) for variable, costs in level.items()] for level in levels]
+
+
+def _bound(levels: list[list[tuple[int, Scale]]], domains: Domains) -> tuple[int, ...]:
     """The lowest cost each level can still reach: never more than the truth, so the first answer is optimal."""
-    return tuple(sum(next(cost for cost, mask in steps if domains[v] & mask) for v, steps in level) for level in levels)
+    return tuple(sum(scale.costs[scale.place(domains[v])] for v, scale in level) for level in levels)
+
+
+def _split(scales: Sequence[tuple[int, Scale]], domains: Domains) -> tuple[int, Mask] | None:
+    """The first variable, by level, whose values differ in cost, and those that cost least; then the first undecided
+    one and its first value; None when all is decided.
+    """
+    for variable, scale in scales:
+        domain = domains[variable]
+        if domain & (domain - 1):
+            cheapest = domain & scale.up_to[scale.place(domain)]
+            if cheapest != domain:
+                return variable, cheapest
+    return next(((v, d & -d) for v, d in enumerate(domains) if d & (d - 1)), None)
