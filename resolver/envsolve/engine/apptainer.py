@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from envsolve import scratch
 from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
-from envsolve.engine.buildah import ended
 from envsolve.engine.buildx import refuse_attest, stream
 from envsolve.engine.context import BuildLog, build_arguments, building_alone, fingerprint, say_notes, secrets, staged
 from envsolve.engine.failures import build_failure
 from envsolve.engine.platforms import of_lock, of_machine
+from envsolve.engine.probing import probed
 from envsolve.errors import NotReadyError
 from envsolve.extras import APPTAINER
 from envsolve.lock.pylock import VENDOR
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _COMMANDS = ("apptainer", "singularity")
 _CALL_S = 60
-_STDERR_TAIL = 8000
 _MADE_OF = "dev.envsolve.made-of"
 _LOCK = "dev.envsolve.lock-hash"
 _SCRATCH = "/tmp"  # noqa: S108 (the container's)
@@ -139,11 +138,7 @@ class ApptainerEngine:
         """Run the image's probe: nothing of this machine in it but the GPU, no network, nothing writable but /tmp."""
         started = time.monotonic()
         with scratch.folder("probe") as space:
-            done, timed_out = ended(probe_words(self.command, built, lock, space, arguments), timeout_s)
-        for line in done.stderr.splitlines():
-            talk.log(line)
-        took = time.monotonic() - started
-        return ProbeRun(done.returncode, done.stdout, done.stderr[-_STDERR_TAIL:], took, timed_out)
+            return probed(probe_words(self.command, built, lock, space, arguments), timeout_s, talk, started)
 
     def run_command(self, built: Built, lock: Lock, run: Run, talk: Talk) -> int:
         """A person's own command, with the current folder at its own path; its exit code."""

@@ -22,6 +22,8 @@ SITE_DIRECTORY = f"{PROBE_DIRECTORY}/site"
 
 PROBE_TIMEOUT_S = 900.0
 """A probe that runs longer is ended: generous, because old GPUs' code may first be compiled by the driver."""
+STDERR_TAIL = 8000
+"""Characters of what a probe said on stderr that its result keeps: the last ones."""
 
 
 def processor_settings() -> dict[str, str]:

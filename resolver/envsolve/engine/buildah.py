@@ -28,6 +28,7 @@ from envsolve.engine.context import (
 )  # fmt: skip
 from envsolve.engine.failures import build_failure
 from envsolve.engine.platforms import fitted
+from envsolve.engine.probing import probed
 from envsolve.errors import NotReadyError
 from envsolve.models import Lock
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from envsolve.talk import Talk
 
 _CALL_S = 120
-_STDERR_TAIL = 8000
 _SCRATCH = "/tmp"  # noqa: S108 (the container's)
 
 
@@ -150,11 +150,7 @@ class BuildahEngine:
             words = [self.command, "run", "--network=none", "--cap-drop=all", f"--user={UID}:{UID}"]
             words += [f"--workingdir={_SCRATCH}", *(f"--env={key}={value}" for key, value in variables.items()), name]
             words += ["--", lock.image.executable, f"{PROBE_DIRECTORY}/smoke.py", *arguments]
-            done, timed_out = ended(words, timeout_s)
-        for line in done.stderr.splitlines():
-            talk.log(line)
-        took = time.monotonic() - started
-        return ProbeRun(done.returncode, done.stdout, done.stderr[-_STDERR_TAIL:], took, timed_out)
+            return probed(words, timeout_s, talk, started)
 
     def run_command(self, built: Built, lock: Lock, run: Run) -> int:
         """A person's own command, with the current folder at its own path; its exit code."""
@@ -201,22 +197,3 @@ def _no_gpu(lock: Lock, built: Built) -> None:
             hints=(f"podman run --rm --device nvidia.com/gpu=all {built.tag} {lock.image.executable} --version",),
             code="no-gpu-runtime",
         )
-
-
-def ended(words: Sequence[str], timeout_s: float) -> tuple[subprocess.CompletedProcess[str], bool]:
-    """What a command printed, and whether it ran out of time."""
-    with subprocess.Popen(
-        list(words), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        errors="replace",
-    ) as process:  # fmt: skip
-        try:
-            out, error = process.communicate(timeout=timeout_s)
-            return subprocess.CompletedProcess(words, process.returncode, out, error), False
-        except subprocess.TimeoutExpired:
-            process.terminate()  # buildah ends what it runs
-            try:
-                out, error = process.communicate(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                out, error = process.communicate()
-            return subprocess.CompletedProcess(words, 137, out, error), True

@@ -15,7 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
+from envsolve.engine.base import (
+    PROBE_DIRECTORY,
+    PROBE_TIMEOUT_S,
+    STDERR_TAIL,
+    BuildSettings,
+    Built,
+    ProbeRun,
+    processor_settings,
+)
 from envsolve.engine.buildx import Buildx, no_attestations
 from envsolve.engine.context import (
     BuildLog,
@@ -44,7 +52,6 @@ if TYPE_CHECKING:
     from envsolve.talk import Talk
 
 _CALL_TIMEOUT_S = 60
-_STDERR_TAIL = 8000
 # The container's own scratch space. exec: Theano loads the modules it compiles there.
 _SCRATCH = "/tmp"  # noqa: S108
 _MOUNT = "rw,exec,nosuid,nodev,mode=1777,size=4g"
@@ -287,7 +294,7 @@ class DockerEngine:
                     container.remove(force=True, v=True)
         for line in stderr.splitlines():
             talk.log(line)
-        return ProbeRun(code, stdout, stderr[-_STDERR_TAIL:], time.monotonic() - started, timed_out)
+        return ProbeRun(code, stdout, stderr[-STDERR_TAIL:], time.monotonic() - started, timed_out)
 
     def _create(self, built: Built, lock: Lock, arguments: Sequence[str]) -> Container:
         from envsolve.render import UID
