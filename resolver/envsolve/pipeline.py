@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -128,7 +128,7 @@ def prepare(
     except NoCombinationError as error:
         if error.code != "no-closure" or solution.request.python:
             raise
-        found = next(_on_other_pythons(solution, facts, offline, day, talk), None)
+        found = _on_another_python(solution, facts, offline, day, talk)
         if found is None:
             raise
         lock = found
@@ -139,16 +139,16 @@ def prepare(
     return Prepared(lock, rendered(lock))
 
 
-def _on_other_pythons(
+def _on_another_python(
     solution: Solution, facts: Facts, offline: bool, as_of: date | None, talk: Talk | None
-) -> Iterator[Lock]:
-    """Locks of the same releases on the same device with another Python than the one chosen, the next older first.
+) -> Lock | None:
+    """A lock of the same releases on the same device with another Python than the one chosen, the next older first.
 
     Nobody asked for the Python that was chosen, and the packages that go with it at a date are known only to the index.
     """
     chosen, tried = solution.chosen, 0
     if chosen is None:
-        return
+        return None
     newest_first = sorted(facts.pythons, key=version_key, reverse=True)
     older = [python for python in newest_first if version_key(python) < version_key(chosen.python)]
     newer = [python for python in newest_first if version_key(python) > version_key(chosen.python)]
@@ -159,9 +159,10 @@ def _on_other_pythons(
             continue
         tried += 1
         if tried > _PYTHONS_TRIED:
-            return
+            return None
         with suppress(NoCombinationError):
-            yield _locked(other, facts, offline, as_of, talk)
+            return _locked(other, facts, offline, as_of, talk)
+    return None
 
 
 def _essence(stack: Stack) -> tuple[object, ...]:
