@@ -9,13 +9,19 @@ from envsolve.solver.saying import shortest
 from envsolve.solver.whynot import proofs
 
 
-@given(questions())
-@settings(max_examples=60, deadline=None)
-def test_each_core_refutes_and_every_part_of_it_is_needed(case):
+def refused(case):
+    """A question whose wishes cannot all be had, the GPU that is there among them; and these wishes."""
     request, host = case
     question = Question(request, host, FACTS)
     wishes = [*question.wishes, *([question.gpu_wish] if host.gpus else [])]
     assume(not question.problem.feasible(wishes))
+    return question, wishes
+
+
+@given(questions())
+@settings(max_examples=60, deadline=None)
+def test_each_core_refutes_and_every_part_of_it_is_needed(case):
+    question, wishes = refused(case)
     found = list(proofs(question, wishes))
     assert found
     for rules, about in found:
@@ -29,10 +35,7 @@ def test_each_core_refutes_and_every_part_of_it_is_needed(case):
 @given(questions())
 @settings(max_examples=40, deadline=None)
 def test_what_is_said_of_a_proof_is_a_proof_and_each_sentence_of_it_is_needed(case):
-    request, host = case
-    question = Question(request, host, FACTS)
-    wishes = [*question.wishes, *([question.gpu_wish] if host.gpus else [])]
-    assume(not question.problem.feasible(wishes))
+    question, wishes = refused(case)
     for rules, about in proofs(question, wishes):
         domains = question.problem.within(about)
         said = [rule for _, rule in shortest(question.world, domains, rules)]
@@ -45,10 +48,7 @@ def test_what_is_said_of_a_proof_is_a_proof_and_each_sentence_of_it_is_needed(ca
 @settings(max_examples=40, deadline=None)
 def test_no_conflict_is_hidden_by_another(case):
     """Meeting all the cores' wishes but one each is not enough: dropping a wish of every core makes it solvable."""
-    request, host = case
-    question = Question(request, host, FACTS)
-    wishes = [*question.wishes, *([question.gpu_wish] if host.gpus else [])]
-    assume(not question.problem.feasible(wishes))
+    question, wishes = refused(case)
     drops = question.problem.relaxations(wishes)
     clashes = question.problem.conflicts(wishes, drops)
     for drop in drops:

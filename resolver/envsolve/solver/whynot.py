@@ -118,17 +118,13 @@ def prove(question: Question, wishes: Sequence[Wish]) -> Core:
     about = list(wishes)
     rules = _fewest(question, about, ())
     about = _needed(question, rules, about)
-    alive = question.problem.full
-    for wish in about:
-        alive[wish.variable] &= wish.mask
+    alive = question.problem.within(about)
     made = [wish_reason(question, w) for w in about if w in question.wishes]
     return tuple(dict.fromkeys([*sentences(question.world, alive, rules), *made]))
 
 
 def _said(question: Question, rules: Sequence[Rule], about: Sequence[Wish]) -> Core:
-    alive = question.problem.full
-    for wish in about:
-        alive[wish.variable] &= wish.mask
+    alive = question.problem.within(about)
     reasons = [*(wish_reason(question, w) for w in about), *sentences(question.world, alive, rules)]
     return tuple(dict.fromkeys(reasons))
 
