@@ -15,15 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from envsolve.engine.base import (
-    PROBE_DIRECTORY,
-    PROBE_TIMEOUT_S,
-    STDERR_TAIL,
-    BuildSettings,
-    Built,
-    ProbeRun,
-    processor_settings,
-)
+from envsolve.engine import base
+from envsolve.engine.base import PROBE_DIRECTORY, PROBE_TIMEOUT_S, BuildSettings, Built, ProbeRun, processor_settings
 from envsolve.engine.buildx import Buildx, no_attestations
 from envsolve.engine.context import (
     BuildLog,
@@ -294,7 +287,7 @@ class DockerEngine:
                     container.remove(force=True, v=True)
         for line in stderr.splitlines():
             talk.log(line)
-        return ProbeRun(code, stdout, stderr[-STDERR_TAIL:], time.monotonic() - started, timed_out)
+        return ProbeRun(code, stdout, stderr[-base.STDERR_TAIL:], time.monotonic() - started, timed_out)
 
     def _create(self, built: Built, lock: Lock, arguments: Sequence[str]) -> Container:
         from envsolve.render import UID
