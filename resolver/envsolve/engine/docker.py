@@ -287,7 +287,7 @@ class DockerEngine:
                     container.remove(force=True, v=True)
         for line in stderr.splitlines():
             talk.log(line)
-        return ProbeRun(code, stdout, stderr[-base.STDERR_TAIL:], time.monotonic() - started, timed_out)
+        return ProbeRun(code, stdout, stderr[-base.STDERR_TAIL :], time.monotonic() - started, timed_out)
 
     def _create(self, built: Built, lock: Lock, arguments: Sequence[str]) -> Container:
         from envsolve.render import UID
